@@ -7,38 +7,38 @@
 
 #define STDOUT 1
 
-/* What one call of printf has gathered so far. */
-struct line {
-    size_t length;
-    char text[256];
-};
+/* What printf has gathered of the present line. */
+static char line[256];
+static size_t line_length;
+
+static void flush(void)
+{
+    write(STDOUT, line, line_length);
+    line_length = 0;
+}
 
 void exit(int status)
 {
+    if (line_length)
+        flush();
     system_call(SYS_exit_group, status, 0, 0, 0, 0, 0);
     __builtin_trap();
 }
 
-static void flush(struct line *line)
+static void put(char c)
 {
-    write(STDOUT, line->text, line->length);
-    line->length = 0;
+    line[line_length++] = c;
+    if (c == '\n' || line_length == sizeof line)
+        flush();
 }
 
-static void put(struct line *line, char c)
-{
-    if (line->length == sizeof line->text)
-        flush(line);
-    line->text[line->length++] = c;
-}
-
-static void put_string(struct line *line, const char *string)
+static void put_string(const char *string)
 {
     while (*string)
-        put(line, *string++);
+        put(*string++);
 }
 
-static void put_number(struct line *line, unsigned long value, unsigned base)
+static void put_number(unsigned long value, unsigned base)
 {
     char digits[20];                    /* 2^64 has twenty decimal digits */
     size_t count = 0;
@@ -48,42 +48,40 @@ static void put_number(struct line *line, unsigned long value, unsigned base)
         value /= base;
     } while (value);
     while (count)
-        put(line, digits[--count]);
+        put(digits[--count]);
 }
 
-static void put_signed(struct line *line, long value)
+static void put_signed(long value)
 {
     if (value < 0)
-        put(line, '-');
-    put_number(line, value < 0 ? -(unsigned long)value : (unsigned long)value, 10);
+        put('-');
+    put_number(value < 0 ? -(unsigned long)value : (unsigned long)value, 10);
 }
 
 void printf(const char *format, ...)
 {
-    struct line line = { .length = 0 };
     va_list arguments;
 
     va_start(arguments, format);
     for (; *format; format++) {
         if (*format != '%') {
-            put(&line, *format);
+            put(*format);
             continue;
         }
         bool is_long = *++format == 'l';
         if (is_long)
             format++;
         if (*format == 's')
-            put_string(&line, va_arg(arguments, const char *));
+            put_string(va_arg(arguments, const char *));
         else if (*format == 'c')
-            put(&line, (char)va_arg(arguments, int));
+            put((char)va_arg(arguments, int));
         else if (*format == 'd')
-            put_signed(&line, is_long ? va_arg(arguments, long) : va_arg(arguments, int));
+            put_signed(is_long ? va_arg(arguments, long) : va_arg(arguments, int));
         else
-            put_number(&line, is_long ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned),
+            put_number(is_long ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned),
                        *format == 'x' ? 16 : 10);
     }
     va_end(arguments);
-    flush(&line);
 }
 
 int strcmp(const char *a, const char *b)

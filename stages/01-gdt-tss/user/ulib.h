@@ -43,12 +43,10 @@ static inline long sched_yield(void)
 
 __attribute__((noreturn)) void exit(int status);
 
-/* Prints one line, or a part of one, in a single write, so that lines of several programs do not mix.
- * Knows %s, %c, %d, %u, %x, %ld, %lu and %lx. */
+/* Knows %s, %c, %d, %u, %x, %ld, %lu and %lx. A line is written when it is complete, in one system call, so
+ * that lines of several programs do not mix. */
 __attribute__((format(printf, 1, 2))) void printf(const char *format, ...);
 
 int strcmp(const char *a, const char *b);
 long parse_number(const char *text);    /* decimal digits; stops at the first other character */
 void burn(unsigned long rounds);        /* keeps the CPU busy, without a system call */
-
-int main(int argc, char **argv);
