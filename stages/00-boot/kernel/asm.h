@@ -1,0 +1,11 @@
+/* asm.h: what every assembly file begins with: Intel syntax, as in the manuals, and the names that debuggers need.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+.intel_syntax noprefix
+
+/* Type and size let a debugger say "syscall_entry+3" instead of a number. */
+#define FUNCTION(name) .globl name; .type name, @function; name:
+#define END(name)      .size name, . - name
+
+/* A place worth a breakpoint: STEP(syscall_entry, 2) is the global label syscall_entry.step2. */
+#define STEP(name, number) .globl name.step##number; name.step##number:

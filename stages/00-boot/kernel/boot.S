@@ -1,0 +1,186 @@
+/* boot.S: from GRUB's 32-bit protected mode to 64-bit C. GRUB enters at boot_entry, once, on the boot CPU.
+ * SPDX-License-Identifier: MIT
+ *
+ * Everything in section .boot is linked at its physical address. Source: Multiboot2 Specification, "Machine state". */
+#include <kernel/asm.h>
+#include <kernel/machine.h>
+#include <kernel/memory_layout.h>
+#include <kernel/x86.h>
+
+#define MULTIBOOT2_HEADER_MAGIC 0xe85250d6
+#define MULTIBOOT2_BOOT_MAGIC   0x36d76289
+#define BOOT_CODE64             0x08
+
+.section .multiboot2, "a"
+.balign 8
+header:
+    .long MULTIBOOT2_HEADER_MAGIC, 0, header_end - header
+    .long 0x100000000 - (MULTIBOOT2_HEADER_MAGIC + (header_end - header))
+    .short 6, 0                     /* modules on page borders */
+    .long 8
+    .short 0, 0                     /* the end tag */
+    .long 8
+header_end:
+
+.section .boot, "ax"
+.code32
+/* In:   eax = MULTIBOOT2_BOOT_MAGIC, ebx = the boot information, protected mode, paging off, IF=0. ESP, GDTR, IDTR and
+ *       DF are undefined, so nothing here pushes before it has a stack of its own.
+ * Out:  never returns; goes on in kernel_start. */
+FUNCTION(boot_entry)
+    cld
+    mov     esp, offset boot_stack_early
+    mov     esi, ebx                /* CPUID overwrites ebx */
+    mov     ebp, offset no_multiboot2
+    cmp     eax, MULTIBOOT2_BOOT_MAGIC
+    jne     boot_fail
+
+    mov     ebp, offset no_long_mode
+    pushfd                          /* a CPU without CPUID cannot toggle RFLAGS.ID */
+    xor     dword ptr [esp], RFLAGS_ID
+    mov     edx, [esp]
+    popfd
+    pushfd
+    pop     eax
+    xor     eax, edx
+    test    eax, RFLAGS_ID
+    jnz     boot_fail
+    mov     eax, 0x80000000         /* the highest extended leaf */
+    cpuid
+    cmp     eax, 0x80000001
+    jb      boot_fail
+    mov     eax, 0x80000001
+    cpuid
+    test    edx, 1 << 29            /* SDM 2A, "CPUID": EDX bit 29, Intel 64 Architecture */
+    jz      boot_fail
+
+    /* The first 4 GiB, three times: where they are (until the jump), in the direct window, and the first of them where
+     * the kernel is linked. All readable, writable and executable: paging.c makes better tables soon. */
+    mov     eax, offset boot_pdpt + (PTE_PRESENT | PTE_WRITE)
+    mov     [boot_pml4], eax
+    mov     [boot_pml4 + 8 * PML4_INDEX(DIRECT_BASE)], eax
+    mov     [boot_pml4 + 8 * PML4_INDEX(KERNEL_BASE)], eax
+    mov     eax, offset boot_pd + (PTE_PRESENT | PTE_WRITE)
+    mov     [boot_pdpt + 8 * PDPT_INDEX(KERNEL_BASE)], eax
+    xor     ecx, ecx
+1:  mov     [boot_pdpt + 8 * ecx], eax
+    add     eax, PAGE_SIZE
+    inc     ecx
+    cmp     ecx, 4
+    jb      1b
+    mov     eax, PTE_PRESENT | PTE_WRITE | PTE_LARGE
+    xor     ecx, ecx
+2:  mov     [boot_pd + 8 * ecx], eax
+    add     eax, LARGE_PAGE_SIZE
+    inc     ecx
+    cmp     ecx, 4 * 512
+    jb      2b
+
+    mov     edi, offset kernel_start - KERNEL_BASE
+    jmp     enter_long_mode
+END(boot_entry)
+
+/* In:   ebp = a message. Says it on COM1 and on the VGA text screen, ends the emulator or halts. */
+FUNCTION(boot_fail)
+    mov     edi, 0xb8000
+1:  mov     dx, COM1 + COM_LINE_STATUS
+    in      al, dx
+    test    al, COM_TRANSMIT_EMPTY
+    jz      1b
+    mov     al, [ebp]
+    inc     ebp
+    mov     dx, COM1
+    out     dx, al
+    mov     ah, 0x0f                /* white on black */
+    stosw
+    cmp     al, '\n'
+    jne     1b
+    mov     al, EXIT_BAD
+    out     QEMU_EXIT_PORT, al
+    mov     dx, BOCHS_EXIT_PORT
+    mov     esi, offset shutdown
+    mov     ecx, 8
+    rep outsb
+2:  hlt
+    jmp     2b
+END(boot_fail)
+
+/* From 32-bit protected mode with paging off into 64-bit mode, on the boot tables. No stack is used, so that several
+ * CPUs can come through here side by side.
+ * In:   edi = where to go on: the physical address of code in the kernel's text; esi, ebp are handed through. IF=0.
+ * Out:  ring 0, 64-bit mode, all data segments null, RSP undefined. */
+FUNCTION(enter_long_mode)
+    mov     eax, cr4
+    or      eax, CR4_PAE
+    mov     cr4, eax
+    mov     eax, offset boot_pml4
+    mov     cr3, eax
+    mov     ecx, MSR_EFER
+    rdmsr
+    or      eax, EFER_LME
+    wrmsr
+    mov     eax, cr0
+    and     eax, ~(CR0_CD | CR0_NW) /* INIT leaves the caches off, or as they were */
+    or      eax, CR0_PG | CR0_WP | CR0_PE
+    mov     cr0, eax                /* compatibility mode: 64-bit paging under 32-bit code */
+    lgdt    [boot_gdt_pointer]
+    .att_syntax                     /* clang has no far jump in Intel syntax */
+    ljmpl   $BOOT_CODE64, $enter_long_mode.step2
+    .intel_syntax noprefix
+.code64
+STEP(enter_long_mode, 2)
+    xor     eax, eax                /* a null SS is legal in ring 0 of 64-bit mode */
+    mov     ss, eax
+    mov     ds, eax
+    mov     es, eax
+    mov     fs, eax
+    mov     gs, eax
+    mov     eax, edi
+    add     rax, KERNEL_BASE        /* up to where the kernel is linked */
+    jmp     rax
+END(enter_long_mode)
+
+.balign 8
+boot_gdt:
+    .quad 0, GDT_CODE64
+boot_gdt_pointer:
+    .word . - boot_gdt - 1
+    .long boot_gdt
+no_multiboot2:
+    .ascii "ringstep: not started by a Multiboot2 boot loader; boot it with GRUB's command multiboot2\n"
+no_long_mode:
+    .ascii "ringstep: this CPU has no long mode; ringstep needs a 64-bit x86 CPU\n"
+shutdown:
+    .ascii "Shutdown"
+
+.section .boot_tables, "aw", @nobits
+.balign PAGE_SIZE
+.globl boot_pml4
+boot_pml4:
+    .skip PAGE_SIZE
+boot_pdpt:
+    .skip PAGE_SIZE
+boot_pd:
+    .skip 4 * PAGE_SIZE
+    .skip 64
+boot_stack_early:
+
+.text
+/* In:   64-bit mode, the boot tables, esi = the boot information, IF=0.
+ * Out:  kernel_main(esi) on the boot stack; it does not return. */
+FUNCTION(kernel_start)
+    mov     rsp, offset boot_stack_top
+    xor     ebp, ebp                /* where a backtrace ends */
+    mov     edi, esi
+    call    kernel_main
+END(kernel_start)
+
+/* The boot CPU's first stack. paging.c leaves the page below it unmapped, so that an overflow faults. */
+.bss
+.balign PAGE_SIZE
+.globl boot_stack_guard, boot_stack_top
+boot_stack_guard:
+    .skip PAGE_SIZE
+    .skip KERNEL_STACK_SIZE
+boot_stack_top:
+.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,117 @@
+/* frame.c: the one owner of physical memory. Used wherever a page is needed.
+ * SPDX-License-Identifier: MIT
+ *
+ * Two allocators that hand out the same frame give a crash far away from its cause, so there is one from the start.
+ * Memory that was never used is not touched, not even to link it into a list: 64 GiB cost no more than 32 MiB. */
+#include <kernel/frame.h>
+#include <kernel/lock.h>
+#include <kernel/memory_layout.h>
+#include <kernel/string.h>
+#include <stdbool.h>
+
+struct extent {
+    uint64_t start, end; /* physical, page-aligned */
+};
+
+static struct lock frame_lock;
+static const struct multiboot2_info *boot_info;
+static struct extent fresh;  /* never used so far, next in line */
+static uint64_t free_list;   /* given back: each frame begins with the address of the next */
+static uint64_t used;
+
+extern char image_start[], image_end[];
+
+/* Takes [start, end) out of the extent: cuts off its tail, or else moves its start up. */
+static bool moved_by(struct extent *extent, uint64_t start, uint64_t end)
+{
+    if (end <= extent->start || start >= extent->end)
+        return false;
+    if (page_align_down(start) > extent->start) {
+        extent->end = page_align_down(start);
+        return false;
+    }
+    extent->start = page_align_up(end);
+    return true;
+}
+
+/* Takes out all that is in use since before the kernel began. True if the start moved: then look again. */
+static bool moved_by_any(struct extent *extent)
+{
+    struct multiboot2_memory memory;
+    bool moved = moved_by(extent, 0, 0x100000); /* BIOS data, the VGA screen, the page where other CPUs start */
+    moved |= moved_by(extent, (uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE);
+    moved |= moved_by(extent, virt_to_phys(boot_info), virt_to_phys(boot_info) + boot_info->total_size);
+    const struct multiboot2_module *module = NULL;
+    while ((module = multiboot2_find(boot_info, MULTIBOOT2_MODULE, module)))
+        moved |= moved_by(extent, module->start, module->end);
+    for (unsigned n = 0; multiboot2_memory(boot_info, n, &memory); n++)
+        if (memory.type != MEMORY_AVAILABLE) /* it wins where entries overlap */
+            moved |= moved_by(extent, memory.base, memory.base + memory.length);
+    return moved;
+}
+
+/* The lowest free extent at or above the given address; empty (start 0) at the end of memory. */
+static struct extent next_extent(uint64_t from)
+{
+    for (;;) {
+        struct extent best = {0, 0};
+        struct multiboot2_memory memory;
+        for (unsigned n = 0; multiboot2_memory(boot_info, n, &memory); n++) {
+            struct extent e = {page_align_up(memory.base), page_align_down(memory.base + memory.length)};
+            if (e.start < from)
+                e.start = from;
+            if (memory.type == MEMORY_AVAILABLE && e.start < e.end && (!best.end || e.start < best.start))
+                best = e;
+        }
+        if (!best.end)
+            return best;
+        if (!moved_by_any(&best) && best.start < best.end)
+            return best;
+        from = best.start;
+    }
+}
+
+void frame_init(const struct multiboot2_info *info)
+{
+    boot_info = info;
+    fresh = next_extent(0);
+}
+
+uint64_t frame_alloc(void)
+{
+    uint64_t flags = lock_acquire(&frame_lock);
+    uint64_t frame = free_list;
+    if (frame) {
+        free_list = *(uint64_t *)phys_to_virt(frame);
+    } else if (fresh.start < fresh.end) {
+        frame = fresh.start;
+        fresh.start += PAGE_SIZE;
+        if (fresh.start == fresh.end)
+            fresh = next_extent(fresh.end);
+    }
+    used += frame != 0;
+    lock_release(&frame_lock, flags);
+    return frame;
+}
+
+uint64_t frame_alloc_zeroed(void)
+{
+    uint64_t frame = frame_alloc();
+    if (frame)
+        memset(phys_to_virt(frame), 0, PAGE_SIZE);
+    return frame;
+}
+
+void frame_free(uint64_t frame)
+{
+    uint64_t flags = lock_acquire(&frame_lock);
+    *(uint64_t *)phys_to_virt(frame) = free_list;
+    free_list = frame;
+    used--;
+    lock_release(&frame_lock, flags);
+}
+
+uint64_t frame_count_used(void)
+{
+    return used;
+}

@@ -1,0 +1,65 @@
+/* multiboot2.c: the walk through the boot information. Used by main.c, frame.c, console.c, program.c and acpi.c.
+ * SPDX-License-Identifier: MIT */
+#include <kernel/memory_layout.h>
+#include <kernel/multiboot2.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A tag that is shorter than its structure is passed over as if it were not there. */
+static uint32_t least_size(uint32_t type)
+{
+    switch (type) {
+    case MULTIBOOT2_COMMAND_LINE:
+        return sizeof(struct multiboot2_command_line);
+    case MULTIBOOT2_MODULE:
+        return sizeof(struct multiboot2_module);
+    case MULTIBOOT2_MEMORY_MAP:
+        return sizeof(struct multiboot2_memory_map);
+    case MULTIBOOT2_FRAMEBUFFER:
+        return offsetof(struct multiboot2_framebuffer, type) + 1;
+    default:
+        return sizeof(struct multiboot2_tag);
+    }
+}
+
+const void *multiboot2_find(const struct multiboot2_info *info, uint32_t type, const void *previous)
+{
+    const uint8_t *start = (const uint8_t *)info;
+    uint64_t offset = sizeof(*info);
+    bool passed = !previous;
+    while (offset + sizeof(struct multiboot2_tag) <= info->total_size) {
+        const struct multiboot2_tag *tag = (const void *)(start + offset);
+        if (tag->type == MULTIBOOT2_END || tag->size < sizeof(*tag) || tag->size > info->total_size - offset)
+            break; /* behind a wrong size nothing can be found */
+        if (passed && tag->type == type && tag->size >= least_size(type))
+            return tag;
+        passed = passed || tag == previous;
+        offset += ((uint64_t)tag->size + 7) & ~7ull;
+    }
+    return NULL;
+}
+
+int multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct multiboot2_memory *memory)
+{
+    const struct multiboot2_memory_map *map = multiboot2_find(info, MULTIBOOT2_MEMORY_MAP, NULL);
+    if (!map || map->entry_size < sizeof(*memory))
+        return 0;
+    if (n >= (map->tag.size - sizeof(*map)) / map->entry_size)
+        return 0;
+    const uint8_t *entry = (const uint8_t *)(map + 1) + (uint64_t)n * map->entry_size;
+    *memory = *(const struct multiboot2_memory *)entry;
+    if (memory->base > DIRECT_SIZE)
+        memory->base = DIRECT_SIZE;
+    if (memory->length > DIRECT_SIZE - memory->base)
+        memory->length = DIRECT_SIZE - memory->base;
+    return 1;
+}
+
+const char *multiboot2_string(const struct multiboot2_tag *tag, const char *string)
+{
+    const char *end = (const char *)tag + tag->size;
+    for (const char *c = string; c < end; c++)
+        if (!*c)
+            return string;
+    return "";
+}

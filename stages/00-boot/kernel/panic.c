@@ -1,0 +1,51 @@
+/* panic.c: the report of a kernel that cannot go on. tools/boot adds symbols and lines to the addresses.
+ * SPDX-License-Identifier: MIT
+ *
+ * Runs in any state: it trusts no pointer, takes no lock, and a fault in it ends the run at once. */
+#include <kernel/console.h>
+#include <kernel/machine.h>
+#include <kernel/paging.h>
+#include <kernel/panic.h>
+#include <kernel/printk.h>
+#include <kernel/stop.h>
+#include <stddef.h>
+
+#define BACKTRACE_MAX 24
+
+void panic_begin(void)
+{
+    static bool reporting;
+    cli();
+    unsigned cpu = stop_other_cpus();
+    if (reporting) {
+        console_write("\npanic: again, while reporting a panic\n", 38);
+        machine_exit(false);
+    }
+    reporting = true;
+    console_lock = (struct lock){}; /* whoever held it has stopped */
+    printk("panic: CPU %u: ", cpu);
+}
+
+_Noreturn void panic_end(uint64_t rip, uint64_t rbp)
+{
+    printk("  backtrace:\n");
+    for (unsigned n = 0; n < BACKTRACE_MAX; n++) {
+        printk("    %p\n", (void *)rip);
+        if (rbp % 8 || !kernel_address_mapped(rbp) || !kernel_address_mapped(rbp + 15))
+            break;
+        const uint64_t *frame = (const uint64_t *)rbp; /* the caller's RBP, then the return address */
+        rbp = frame[0];
+        rip = frame[1];
+    }
+    machine_exit(false);
+}
+
+_Noreturn void panic(const char *format, ...)
+{
+    va_list arguments;
+    panic_begin();
+    va_start(arguments, format);
+    format_text(console_put, format, arguments);
+    va_end(arguments);
+    panic_end((uint64_t)__builtin_return_address(0), *(const uint64_t *)__builtin_frame_address(0));
+}
