@@ -1,0 +1,101 @@
+# Builds the kernels and programs of the stages named in STAGE (all when empty), each in its own folder of build/.
+# Called by the Makefile and by tools/boot, which hold build/.lock meanwhile: two makes at once would write the
+# same files. tools/layer lays the layers first; from then on build/NN/src is an ordinary source tree.
+# SPDX-License-Identifier: MIT
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifneq ($(findstring clang,$(CC)),)
+LD := $(or $(shell command -v ld.lld),ld)
+CLANG := --target=x86_64-unknown-none-elf -Wno-microsoft-anon-tag
+else
+LD := ld
+endif
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+Q := $(if $(V),,@)
+
+# One short line for each thing made; the whole command with V=1.
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(subst build/,,$@))
+
+COMMON := -std=gnu11 -ffreestanding -O2 -g -Wall -Wextra -Werror -fno-pie -masm=intel $(CLANG) \
+  -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing
+KERNEL_CFLAGS := $(COMMON) -fms-extensions -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
+  -fno-omit-frame-pointer -fno-optimize-sibling-calls
+KERNEL_LDFLAGS := -n -z max-page-size=4096 -z noexecstack --no-undefined --fatal-warnings \
+  --orphan-handling=error --build-id=none
+USER_CFLAGS := $(COMMON)
+USER_LDFLAGS := -static -z max-page-size=4096 -z noexecstack --no-undefined --fatal-warnings \
+  --build-id=none --undefined=_start
+
+VARIANTS := $(shell $(PYTHON) tools/layer $(STAGE) --compiler '$(CC)' $(if $(BUG),--bug '$(BUG)') \
+  $(if $(LAYER),--layers '$(LAYER)') $(if $(TEST),--test))
+ifneq ($(.SHELLSTATUS),0)
+$(error The layers could not be laid)
+endif
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
+.PHONY: all programs
+all: $(foreach v,$(VARIANTS),$v/kernel.elf $v/kernel.sym) ;
+
+# Objects lie beside src in folders of the same names. Each depends on the list of layers as well, because a link
+# that now points to an older file looks up to date.
+object = $(patsubst $(1)/src/%,$(1)/%.o,$(basename $(2)))
+sources = $(sort $(wildcard $(1)/src/$(2)/*.c $(1)/src/$(2)/*.S))
+parts = kernel $(if $(TEST),test)
+objects = $(foreach p,$(parts),$(call object,$(1),$(call sources,$(1),$p)))
+# start.S and ulib.c are the programs' library; every other file in user/ is a program.
+library = $(filter %/start.S %/ulib.c,$(call sources,$(1),user))
+programs = $(patsubst $(1)/src/%,$(1)/%,$(basename $(filter-out $(call library,$(1)),$(call sources,$(1),user))))
+
+define compile
+$(1)/$(2)/%.o: $(1)/src/$(2)/%.c $(1)/layers tools/build.mk | $(1)/$(2)
+	$$(call say,CC)
+	$(Q)$(CC) $(3) -I$(1)/src -fmacro-prefix-map=$(1)/src/= -MMD -MP -c -o $$@ $$<
+$(1)/$(2)/%.o: $(1)/src/$(2)/%.S $(1)/layers tools/build.mk | $(1)/$(2)
+	$$(call say,AS)
+	$(Q)$(CC) $(3) -I$(1)/src -MMD -MP -c -o $$@ $$<
+$(1)/$(2): ; $(Q)mkdir -p $$@
+endef
+
+define variant
+$(call compile,$(1),kernel,$(KERNEL_CFLAGS))
+$(call compile,$(1),test,$(KERNEL_CFLAGS))
+$(call compile,$(1),user,$(USER_CFLAGS))
+
+$(1)/kernel.elf: $(call objects,$(1)) $(1)/src/kernel/kernel.ld
+	$$(call say,LD)
+	$(Q)$(LD) $(KERNEL_LDFLAGS) -T $(1)/src/kernel/kernel.ld -o $$@ $(call objects,$(1))
+# The symbols in the form that the Bochs debugger and tools/boot read: address, name.
+$(1)/kernel.sym: $(1)/kernel.elf
+	$(Q)nm -n $$< | awk '$$$$2 ~ /[TtDdBbRr]/ { print $$$$1, $$$$3 }' >$$@
+# The machine code with its source between, for a reader; made when asked for.
+$(1)/kernel.asm: $(1)/kernel.elf
+	$$(call say,ASM)
+	$(Q)objdump -d -S -M intel --no-show-raw-insn $$< >$$@
+
+$(1)/user/library.a: $(call object,$(1),$(call library,$(1)))
+	$(Q)rm -f $$@; ar rcs $$@ $$^
+$(1)/user/%: $(1)/user/%.o $(1)/user/library.a
+	$$(call say,LD)
+	$(Q)$(LD) $(USER_LDFLAGS) -o $$@ $$^
+all: $(call programs,$(1))
+-include $(wildcard $(1)/kernel/*.d $(1)/test/*.d $(1)/user/*.d)
+endef
+$(foreach v,$(VARIANTS),$(eval $(call variant,$v)))
+
+# Ordinary static Linux programs for the tests. A first line with the word `freestanding` means no C library.
+linux_programs := $(patsubst tests/programs/%,build/programs/%,$(basename $(wildcard tests/programs/*.[cS])))
+programs: $(linux_programs) ;
+LINUX_CFLAGS := -O2 -g -Wall -Wextra -static -fno-stack-protector -fcf-protection=none -Itests/programs
+linux_compiler = $(if $(findstring freestanding,$(shell head -n 1 $<)),gcc -nostdlib -ffreestanding,musl-gcc)
+build/programs: ; $(Q)mkdir -p $@
+build/programs/%: tests/programs/%.c $(wildcard tests/programs/*.h) tools/build.mk | build/programs
+	$(call say,CC)
+	$(Q)$(linux_compiler) -std=gnu11 $(LINUX_CFLAGS) -o $@ $<
+build/programs/%: tests/programs/%.S $(wildcard tests/programs/*.h) tools/build.mk | build/programs
+	$(call say,AS)
+	$(Q)gcc -nostdlib $(LINUX_CFLAGS) -o $@ $<

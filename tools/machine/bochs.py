@@ -1,0 +1,118 @@
+# Starts Bochs as a ringstep machine: writes its configuration, reads COM1 through a pipe, reads its end.
+# Called by tools/boot; the debugger's driver starts Bochs with the same configuration.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from .run import End, Machine, MachineError, Request, require, start
+
+DEFAULT_CPU = "corei7_skylake_x"    # SMEP, SMAP, FSGSBASE, x2APIC; neither UMIP nor shadow stacks
+MOST_CPUS = 15                      # Bochs 2.7 runs out of timers with 16
+# One million instructions a second of guest time, the fewest that Bochs takes: BIOS and GRUB wait about 3.3
+# guest seconds, so a faster guest only waits for more instructions.
+SPEED = 1000000
+DATA = Path("/usr/share/bochs")
+PLUGINS = ("/usr/lib/x86_64-linux-gnu/bochs/plugins", "/usr/lib64/bochs/plugins", "/usr/lib/bochs/plugins")
+CONFIGURATION = """\
+memory: guest={memory}, host={memory}
+cpu: model={model}, count={cpus}, ips={speed}, reset_on_triple_fault=0
+romimage: file={data}/BIOS-bochs-latest
+vgaromimage: file={data}/VGABIOS-lgpl-latest
+ata0-master: type=cdrom, path="{iso}", status=inserted
+boot: cdrom
+com1: enabled=1, mode=file, dev="{console}"
+display_library: {display}
+sound: driver=dummy
+clock: sync=none
+log: "{log}"
+panic: action=fatal
+error: action=report
+info: action=report
+"""
+
+
+def configuration(request: Request, display: str = "term", console: str = "") -> str:
+    """The text of a bochsrc for a run."""
+    return CONFIGURATION.format(
+        memory=request.memory, model=request.cpu_model or DEFAULT_CPU, cpus=request.cpus, speed=SPEED, data=DATA,
+        iso=request.iso, console=console or request.folder / "com1", display=display,
+        log=request.folder / "bochs.log",
+    )
+
+
+def cpu_models(bochs: str) -> list[str]:
+    """The names that this Bochs knows."""
+    done = subprocess.run([bochs, "--help", "cpu"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    listing = done.stdout.split("Supported CPU models:")[-1]
+    return re.findall(r"^([a-z0-9]+(?:_[a-z0-9]+)*)$", listing, re.MULTILINE)
+
+
+def program() -> str:
+    """Bochs' path. Its displays are plugins in packages of their own; only the text one needs no window."""
+    bochs = require("bochs", "bochs")
+    plugins = [path for path in PLUGINS if Path(path).is_dir()]
+    if plugins and not any(list(Path(path).glob("libbx_term_gui.*")) for path in plugins):
+        raise MachineError("Bochs' text display is not installed. Debian and Ubuntu have it in the package "
+                           "bochs-term: sudo apt-get install bochs-term")
+    return bochs
+
+
+def check(request: Request) -> None:
+    """Refuses what Bochs cannot do, in words, before it panics over it."""
+    bochs = program()
+    if not 1 <= request.cpus <= MOST_CPUS:
+        raise MachineError(f"Bochs has 1 to {MOST_CPUS} CPUs, not {request.cpus}")
+    if request.gdb:
+        raise MachineError("--gdb works with QEMU: Bochs has a debugger of its own (make step)")
+    if request.icount:
+        raise MachineError("--icount works with QEMU: Bochs counts instructions anyway")
+    if request.firmware != "bios":
+        raise MachineError("Bochs boots by BIOS only; --firmware efi works with QEMU")
+    if request.interactive:
+        raise MachineError("Bochs takes no input from the terminal")
+    if request.cpu_model and request.cpu_model not in cpu_models(bochs):
+        raise MachineError(f"Bochs has no CPU model '{request.cpu_model}'. It has: {', '.join(cpu_models(bochs))}")
+
+
+def run(request: Request) -> Machine:
+    """Starts Bochs."""
+    console = open_console(request.folder / "com1")
+    (request.folder / "bochsrc").write_text(configuration(request))
+    # The kernel that ended well stops in the debugger (port 0x8900), which reads its next command here.
+    (request.folder / "commands").write_text("c\nq\n")
+    with open(request.folder / "screen", "wb") as screen:
+        process = start(
+            [program(), "-q", "-f", "bochsrc", "-rc", "commands"], cwd=request.folder, stdin=subprocess.DEVNULL,
+            stdout=screen, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, "TERM": "xterm"},
+        )
+    return Machine(process, console, lambda code: judge(code, request.folder / "bochs.log"))
+
+
+def open_console(path: Path) -> int:
+    """COM1 is a named pipe: Bochs believes that it is a file, and what it writes is here at once. We open it first,
+    so that Bochs does not wait for a reader."""
+    os.mkfifo(path)
+    console = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(console, fcntl.F_SETFL, os.O_RDONLY)
+    return console
+
+
+def judge(code: int, log: Path) -> tuple[End, str]:
+    """What Bochs' exit code and the last words of its log say of the kernel."""
+    if code == 0:
+        return End.WELL, ""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    if "Shutdown port: shutdown requested" in text:
+        return End.FAILED, "the kernel panicked, or a self-test failed"
+    if "3rd (" in text and "exception with no resolution" in text:
+        return End.FAILED, "the machine reset: a triple fault"
+    panic = re.findall(r">>PANIC<< (.*)", text)
+    if panic:
+        return End.FAILED, f"Bochs gave up: {panic[-1]}"
+    return End.NOT_STARTED, f"Bochs ended with code {code}"

@@ -1,0 +1,87 @@
+# What QEMU and Bochs have in common: the request for a run, the process, and why it ended.
+# Used by tools/machine/qemu.py, tools/machine/bochs.py and tools/boot.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import ctypes
+import enum
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class MachineError(Exception):
+    """The machine cannot be started as asked; the message says why, for a person."""
+
+
+class End(enum.Enum):
+    """How a run ended, and what tools/boot exits with for it."""
+
+    WELL = 0
+    FAILED = 1
+    NOT_STARTED = 2
+
+
+@dataclass
+class Request:
+    """One run of one image."""
+
+    iso: Path
+    folder: Path                # temporary, of this run alone: configuration, logs and sockets
+    cpus: int = 1
+    memory: int = 128           # MiB
+    cpu_model: str = ""         # empty: the emulator's default of ours
+    icount: bool = False
+    gdb: str = ""               # a Unix socket on which to wait for a debugger
+    firmware: str = "bios"
+    interactive: bool = False   # the terminal's input goes to COM1
+
+
+@dataclass
+class Machine:
+    """A running emulator: its process, where COM1 can be read, and how its end is to be read."""
+
+    process: subprocess.Popen
+    console: int
+    judge: Callable[[int], tuple[End, str]]
+    files: list[str] = field(default_factory=list)
+
+
+def require(program: str, package: str) -> str:
+    """The full path of a program, or an error that says what to install."""
+    path = shutil.which(program)
+    if not path:
+        raise MachineError(f"{program} is not installed. Debian and Ubuntu have it in the package {package}: "
+                           f"sudo apt-get install {package}")
+    return path
+
+
+def start(command: list[str], **options) -> subprocess.Popen:
+    """Starts an emulator that cannot outlive us: the Linux kernel kills it when we die, however we die."""
+    parent = os.getpid()
+
+    def die_with_parent() -> None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:      # we died before the call above
+            os._exit(1)
+
+    return subprocess.Popen(command, preexec_fn=die_with_parent, **options)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """Ends an emulator that still runs. It holds nothing that must be saved, so there is no asking first."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+
+
+def say(text: str) -> None:
+    print(f"tools/boot: {text}", file=sys.stderr, flush=True)
