@@ -3,6 +3,7 @@
  *
  * Two allocators that hand out the same frame give a crash far away from its cause, so there is one from the start.
  * Memory that was never used is not touched, not even to link it into a list: 64 GiB cost no more than 32 MiB. */
+#include <kernel/compiler.h>
 #include <kernel/frame.h>
 #include <kernel/lock.h>
 #include <kernel/memory_layout.h>
@@ -17,7 +18,7 @@ static struct lock frame_lock;
 static const struct multiboot2_info *boot_info;
 static struct extent fresh;  /* never used so far, next in line */
 static uint64_t free_list;   /* given back: each frame begins with the address of the next */
-static uint64_t used;
+static uint64_t free_count;
 
 extern char image_start[], image_end[];
 
@@ -75,6 +76,8 @@ void frame_init(const struct multiboot2_info *info)
 {
     boot_info = info;
     fresh = next_extent(0);
+    for (struct extent e = fresh; e.start < e.end; e = next_extent(e.end))
+        free_count += (e.end - e.start) / PAGE_SIZE;
 }
 
 uint64_t frame_alloc(void)
@@ -89,7 +92,7 @@ uint64_t frame_alloc(void)
         if (fresh.start == fresh.end)
             fresh = next_extent(fresh.end);
     }
-    used += frame != 0;
+    free_count -= frame != 0;
     lock_release(&frame_lock, flags);
     return frame;
 }
@@ -107,11 +110,11 @@ void frame_free(uint64_t frame)
     uint64_t flags = lock_acquire(&frame_lock);
     *(uint64_t *)phys_to_virt(frame) = free_list;
     free_list = frame;
-    used--;
+    free_count++;
     lock_release(&frame_lock, flags);
 }
 
-uint64_t frame_count_used(void)
+uint64_t frame_count_free(void)
 {
-    return used;
+    return READ_ONCE(free_count);
 }

@@ -15,5 +15,5 @@ uint64_t frame_alloc_zeroed(void);
 /* Takes back a frame that frame_alloc() gave. */
 void frame_free(uint64_t frame);
 
-/* Frames in use now; for the tests and the reports that all was given back. */
-uint64_t frame_count_used(void);
+/* Frames that frame_alloc() can still give. */
+uint64_t frame_count_free(void);

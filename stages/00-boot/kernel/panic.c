@@ -12,7 +12,7 @@
 
 #define BACKTRACE_MAX 24
 
-void panic_begin(void)
+static void begin(const char *format, va_list arguments)
 {
     static bool reporting;
     cli();
@@ -24,6 +24,15 @@ void panic_begin(void)
     reporting = true;
     console_lock = (struct lock){}; /* whoever held it has stopped */
     printk("panic: CPU %u: ", cpu);
+    format_text(console_put, format, arguments);
+}
+
+void panic_begin(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    begin(format, arguments);
+    va_end(arguments);
 }
 
 _Noreturn void panic_end(uint64_t rip, uint64_t rbp)
@@ -43,9 +52,8 @@ _Noreturn void panic_end(uint64_t rip, uint64_t rbp)
 _Noreturn void panic(const char *format, ...)
 {
     va_list arguments;
-    panic_begin();
     va_start(arguments, format);
-    format_text(console_put, format, arguments);
+    begin(format, arguments);
     va_end(arguments);
     panic_end((uint64_t)__builtin_return_address(0), *(const uint64_t *)__builtin_frame_address(0));
 }

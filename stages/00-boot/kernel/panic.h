@@ -10,7 +10,7 @@ __attribute__((format(printf, 1, 2))) _Noreturn void panic(const char *format, .
 #define ASSERT(condition)                                                                          \
     ((condition) ? (void)0 : panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #condition))
 
-/* The parts of panic(), for the reporter of a fault, which has registers to show in between: the first line (text may
- * end in more values), and the end, with a backtrace from the given RIP and RBP. */
-void panic_begin(void);
+/* The two parts of panic(), for a reporter that has registers to show in between: the first line, and the end, with a
+ * backtrace from the given RIP and RBP. */
+__attribute__((format(printf, 1, 2))) void panic_begin(const char *format, ...);
 _Noreturn void panic_end(uint64_t rip, uint64_t rbp);

@@ -1,0 +1,33 @@
+/* elf.h: what of an ELF file tells how to load it.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ELF_PF_X 1
+#define ELF_PF_W 2
+#define ELF_PF_R 4
+
+struct elf {
+    const uint8_t *file;
+    uint64_t entry;
+    uint64_t program_headers; /* offset in the file */
+    uint16_t program_header_count;
+    uint64_t headers_address; /* where the program finds them in its memory; 0 if nowhere */
+    uint64_t end;             /* behind the last segment, page-aligned */
+};
+
+struct elf_segment {
+    uint64_t address, memory_size; /* as the file says, not page-aligned */
+    uint64_t file_offset, file_size;
+    uint32_t flags; /* ELF_PF_… */
+};
+
+#define ELF_PROGRAM_HEADER_SIZE 56
+
+/* Checks every field that loading relies on. NULL if the file can be loaded, else the reason why not. After it, each
+ * segment lies within the file and within ring 3's addresses, and no two share a page. */
+const char *elf_check(struct elf *elf, const void *file, uint64_t size);
+
+/* The n-th program header as a segment; false if it is not one to load. n < program_header_count. */
+bool elf_segment(const struct elf *elf, unsigned n, struct elf_segment *segment);

@@ -1,0 +1,153 @@
+/* program.c: loads the boot loader's modules as programs, and lays out their first stack. Called by task.c.
+ * SPDX-License-Identifier: MIT */
+#include <kernel/elf.h>
+#include <kernel/gdt.h>
+#include <kernel/memory_layout.h>
+#include <kernel/printk.h>
+#include <kernel/program.h>
+#include <kernel/string.h>
+#include <kernel/task.h>
+#include <kernel/x86.h>
+#include <stddef.h>
+
+/* Below the last pages before the non-canonical hole, which programs may map for themselves. */
+#define USER_STACK_TOP  0x00007fffffff0000
+#define USER_STACK_SIZE 0x20000
+
+/* Types of the auxiliary vector. Source: System V ABI, AMD64 supplement, "Auxiliary Vector"; numbers beyond by Linux. */
+enum { AT_NULL = 0, AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_ENTRY = 9, AT_SECURE = 23, AT_RANDOM = 25 };
+
+static const struct multiboot2_info *boot_info;
+static const struct multiboot2_module *module;
+static unsigned module_number, copies_left;
+
+void program_init(const struct multiboot2_info *info)
+{
+    boot_info = info;
+}
+
+static const char *load_segments(struct address_space *space, const struct elf *elf)
+{
+    struct elf_segment s;
+    for (unsigned n = 0; n < elf->program_header_count; n++) {
+        if (!elf_segment(elf, n, &s))
+            continue;
+        uint64_t start = page_align_down(s.address), end = page_align_up(s.address + s.memory_size);
+        unsigned prot = (s.flags & ELF_PF_R ? PROT_READ : 0) | (s.flags & ELF_PF_W ? PROT_WRITE : 0) |
+                        (s.flags & ELF_PF_X ? PROT_EXEC : 0);
+        if (!user_map(space, start, end - start, prot ? prot : PROT_READ))
+            return "not enough memory";
+        user_fill(space, s.address, elf->file + s.file_offset, s.file_size);
+    }
+    space->brk_start = space->brk = elf->end;
+    return NULL;
+}
+
+/* 16 bytes that no two tasks share; a program that needs secrets needs another kernel. */
+static void weak_random(uint64_t random[2])
+{
+    static uint64_t state;
+    for (unsigned i = 0; i < 2; i++) {
+        state = (state ^ rdtsc()) * 0x9e3779b97f4a7c15;
+        random[i] = state ^ state >> 29;
+    }
+}
+
+/* argc, argv, NULL, NULL (no environment), the auxiliary vector; above them what they point to. */
+static uint64_t fill_stack(struct address_space *space, const struct arguments *arguments, const struct elf *elf)
+{
+    uint64_t random[2], strings = USER_STACK_TOP - arguments->size;
+    uint64_t random_at = (strings - sizeof(random)) & ~15ul;
+    uint64_t auxiliary[][2] = {
+        {AT_PHDR, elf->headers_address},
+        {AT_PHENT, ELF_PROGRAM_HEADER_SIZE},
+        {AT_PHNUM, elf->program_header_count},
+        {AT_PAGESZ, PAGE_SIZE},
+        {AT_ENTRY, elf->entry},
+        {AT_SECURE, 0},
+        {AT_RANDOM, random_at},
+        {AT_NULL, 0},
+    };
+    uint64_t words = 1 + arguments->count + 2;
+    uint64_t rsp = (random_at - sizeof(auxiliary) - words * 8) & ~15ul;
+    uint64_t argc = arguments->count, at = rsp + 8;
+    weak_random(random);
+    user_fill(space, strings, arguments->text, arguments->size);
+    user_fill(space, random_at, random, sizeof(random));
+    user_fill(space, rsp, &argc, 8);
+    for (unsigned i = 0; i < arguments->size; at += 8) {
+        uint64_t address = strings + i;
+        user_fill(space, at, &address, 8);
+        i += strlen(arguments->text + i) + 1;
+    }
+    user_fill(space, rsp + words * 8, auxiliary, sizeof(auxiliary));
+    return rsp;
+}
+
+/* NULL, or the reason why the module cannot be loaded. */
+static const char *load(struct task *task)
+{
+    struct elf elf;
+    if (module->end <= module->start)
+        return "it is empty";
+    const char *error = elf_check(&elf, phys_to_virt(module->start), module->end - module->start);
+    if (!error)
+        error = load_segments(&task->space, &elf);
+    if (error)
+        return error;
+    if (!user_range_free(&task->space, USER_STACK_TOP - USER_STACK_SIZE, USER_STACK_SIZE))
+        return "a segment lies where the stack belongs";
+    if (!user_map(&task->space, USER_STACK_TOP - USER_STACK_SIZE, USER_STACK_SIZE, PROT_READ | PROT_WRITE))
+        return "not enough memory";
+    task->start = (struct trap_frame){.rip = elf.entry,
+                                      .cs = SEL_USER_CODE,
+                                      .rflags = RFLAGS_IF | RFLAGS_ONE,
+                                      .rsp = fill_stack(&task->space, &task->arguments, &elf),
+                                      .ss = SEL_USER_DATA};
+    return NULL;
+}
+
+/* The module as a task of its own; NULL if it cannot be. */
+static struct task *load_module(void)
+{
+    unsigned copies = 1;
+    const char *line = multiboot2_string(&module->tag, module->string);
+    struct task *task = task_create();
+    const char *error = task ? arguments_parse(&task->arguments, line, &copies) : "not enough memory";
+    if (!error && !task->arguments.count) {
+        /* Without a command line a program still has a name: module1, module2, … */
+        char name[] = "module0000", *digit = name + sizeof(name) - 1;
+        for (unsigned n = module_number; n && digit > name + 6; n /= 10)
+            *--digit = (char)('0' + n % 10);
+        memmove(name + 6, digit, (size_t)(name + sizeof(name) - digit));
+        arguments_parse(&task->arguments, name, &copies);
+    }
+    if (!error)
+        error = load(task);
+    if (error) {
+        printk("module %u (%s): not loaded: %s\n", module_number, line, error);
+        copies_left = 0;
+        if (task)
+            task_destroy(task);
+        return NULL;
+    }
+    if (!copies_left)
+        copies_left = copies;
+    copies_left--;
+    return task;
+}
+
+struct task *program_next(void)
+{
+    for (;;) {
+        if (!copies_left) {
+            module = multiboot2_find(boot_info, MULTIBOOT2_MODULE, module);
+            module_number++;
+        }
+        if (!module)
+            return NULL;
+        struct task *task = load_module();
+        if (task)
+            return task;
+    }
+}

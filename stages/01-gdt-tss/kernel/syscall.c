@@ -1,0 +1,100 @@
+/* syscall.c: dispatch of system calls, and the simple ones. Called by the way in that syscall_init.c sets up.
+ * SPDX-License-Identifier: MIT */
+#include <kernel/console.h>
+#include <kernel/current.h>
+#include <kernel/errno.h>
+#include <kernel/syscall.h>
+#include <kernel/user_copy.h>
+
+#define WRITE_MAX 0x7ffff000 /* Linux writes no more at once */
+#define IOV_MAX   1024
+
+void syscall_dispatch(struct trap_frame *frame)
+{
+    count_syscall();
+    /* All 64 bits count: 1 << 32 | 60 is not exit. */
+    syscall_function *function = frame->rax < syscall_table_size ? syscall_table[frame->rax] : NULL;
+    frame->rax = (uint64_t)(function ? function(frame) : -ENOSYS);
+}
+
+/* Writes in pieces, so that the copy is short and the lock not held for long. */
+static long write_console(uint64_t from, uint64_t size)
+{
+    char piece[256];
+    uint64_t done = 0;
+    size = size < WRITE_MAX ? size : WRITE_MAX;
+    while (done < size) {
+        size_t part = size - done < sizeof(piece) ? size - done : sizeof(piece);
+        if (!copy_from_user(piece, from + done, part))
+            return done ? (long)done : -EFAULT;
+        uint64_t flags = lock_acquire(&console_lock);
+        console_write(piece, part);
+        lock_release(&console_lock, flags);
+        done += part;
+    }
+    return (long)done;
+}
+
+/* Standard output and standard error; int, so the upper half of the register does not count. */
+static bool is_console(uint64_t descriptor)
+{
+    return (uint32_t)descriptor == 1 || (uint32_t)descriptor == 2;
+}
+
+long sys_write(struct trap_frame *frame)
+{
+    if (!is_console(frame->rdi))
+        return -EBADF;
+    return write_console(frame->rsi, frame->rdx);
+}
+
+long sys_writev(struct trap_frame *frame)
+{
+    struct {
+        uint64_t base, size;
+    } vector;
+    long total = 0;
+    if (!is_console(frame->rdi))
+        return -EBADF;
+    if (frame->rdx > IOV_MAX)
+        return -EINVAL;
+    for (uint64_t i = 0; i < frame->rdx; i++) {
+        if (!copy_from_user(&vector, frame->rsi + i * sizeof(vector), sizeof(vector)))
+            return total ? total : -EFAULT;
+        if ((int64_t)vector.size < 0)
+            return total ? total : -EINVAL;
+        long written = write_console(vector.base, vector.size);
+        if (written < 0)
+            return total ? total : written;
+        total += written;
+    }
+    return total;
+}
+
+/* The console is no terminal: a C library that asks for its size then buffers as it does for a pipe. */
+long sys_ioctl(struct trap_frame *frame)
+{
+    return is_console(frame->rdi) ? -ENOTTY : -EBADF;
+}
+
+/* A task is a process of one thread, so this is gettid and set_tid_address too. */
+long sys_getpid(struct trap_frame *frame)
+{
+    (void)frame;
+    return current()->id;
+}
+
+long sys_getcpu(struct trap_frame *frame)
+{
+    uint32_t cpu = cpu_number(), node = 0;
+    if (frame->rdi && !copy_to_user(frame->rdi, &cpu, sizeof(cpu)))
+        return -EFAULT;
+    if (frame->rsi && !copy_to_user(frame->rsi, &node, sizeof(node)))
+        return -EFAULT;
+    return 0;
+}
+
+long sys_exit(struct trap_frame *frame)
+{
+    task_exit(frame->rdi & 0xff);
+}

@@ -1,0 +1,33 @@
+/* trap.h: what the kernel does about an interrupt or exception.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+#include <kernel/trap_frame.h>
+
+enum {
+    VECTOR_DB = 1,
+    VECTOR_NMI = 2,
+    VECTOR_BP = 3,
+    VECTOR_DF = 8,
+    VECTOR_GP = 13,
+    VECTOR_PF = 14,
+    VECTOR_MC = 18,
+};
+
+/* A handler returns false to say that it was not meant; then the ordinary way follows: a program is killed, a kernel
+ * panics. It runs with interrupts off. */
+typedef bool trap_handler(struct trap_frame *frame);
+
+/* Sets the handler of a vector. Before interrupts or programs can raise it. */
+void trap_handle(unsigned vector, trap_handler *handler);
+
+/* Called by trap_entry.S with every frame, and by paranoid.c with those that may not be handled there. */
+void trap(struct trap_frame *frame);
+
+/* Prints what is in a frame, and CR2. */
+void trap_print_registers(const struct trap_frame *frame);
+
+/* Reports a fault of the kernel and ends the run. */
+_Noreturn void trap_panic(const struct trap_frame *frame);
+
+/* Leaves the kernel by the given frame (trap_entry.S). */
+_Noreturn void trap_return(struct trap_frame *frame);
