@@ -1,9 +1,112 @@
-# ringstep: what a person asks for. `make help` lists it. The building itself is in tools/build.mk.
+# ringstep: what a person asks for. `make help` lists it; the building itself is in tools/build.mk.
 # SPDX-License-Identifier: MIT
 SHELL := /bin/bash
-build = @mkdir -p build; flock build/.lock $(MAKE) -f tools/build.mk --no-print-directory \
-  $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+# The distribution's Python has the packages that tools/setup installs; another one first on the PATH may not.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+ifneq ($(STAGE),)
+override STAGE := $(notdir $(patsubst %/,%,$(STAGE)))
+endif
+export CC PYTHON
 
-.PHONY: all
+TESTS ?= tests
+knobs = STAGE='$(STAGE)' BUG='$(BUG)' LAYER='$(LAYER)' TEST='$(TEST)' CC='$(CC)' V='$(V)'
+jobs = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+# One build at a time: two would write the same files.
+build = $(setup) build $(notdir $(CC)) && mkdir -p build && \
+  flock build/.lock $(MAKE) --no-print-directory $(jobs) -f tools/build.mk $(knobs)
+setup = @tools/setup
+layer = @$(PYTHON) tools/layer $(or $(STAGE),05) $(if $(BUG),--bug '$(BUG)') $(if $(LAYER),--layers '$(LAYER)')
+boot = @$(PYTHON) tools/boot $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '$(BUG)') \
+  $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') $(if $(MEMORY),--memory $(MEMORY)) \
+  $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
+  $(if $(TIMEOUT),--timeout $(TIMEOUT))
+
+.PHONY: all help run bochs step test programs iso tree diff loc format format-check clean compile_commands.json
+
 all:
 	$(build) all
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+
+#: make                 build every stage (STAGE=03 builds that one)
+#: make run             boot a stage in QEMU; the terminal is its serial console (Ctrl-A, then X quits)
+#: make bochs           boot it in Bochs
+#: make step            step through it in the Bochs debugger (WALK=name)
+#: make test            run all tests (TESTS=tests/boot runs some)
+#: make iso             build/ringstep.iso, with a menu of all stages
+#: make tree            which file of the kernel comes from which stage
+#: make diff            what a stage changes in the one below (BUG=name: what the bug changes)
+#: make loc             lines of code, and whether they keep the limits
+#: make programs        the Linux programs of tests/programs
+#: make compile_commands.json    for editors; in build/NN/ for each stage, and at the top for STAGE
+#: make build/03/kernel.asm      the machine code with its source between
+#: make format          format the C files (format-check only looks)
+#: make clean           remove build/
+#:
+#: STAGE=03        the stage (make: all; elsewhere: the last)    CPUS=4         CPUs (run: 4, bochs: 2)
+#: BUG=name        with that bug switched on                     MEMORY=128     MiB
+#: LAYER=dir:dir   with these folders on top                     CPU=qemu64     CPU model
+#: PROGRAMS='hello one; count copies=3 5'   instead of the stage's own list
+#: APPEND='selftest'   words for the kernel's command line       TIMEOUT=60     seconds
+#: CC=clang        the compiler                                  V=1            show the commands
+
+run:
+	$(setup) build $(notdir $(CC)) run
+	$(boot) --interactive --cpus $(or $(CPUS),4)
+
+bochs:
+	$(setup) build $(notdir $(CC)) bochs
+	$(boot) --emulator bochs --cpus $(or $(CPUS),2)
+
+step:
+	$(setup) build bochs step
+	@$(PYTHON) tools/step $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS))
+
+test:
+	$(setup) build run test
+	@$(PYTHON) -m pytest $(TESTS)
+
+programs:
+	$(setup) programs
+	$(build) programs
+
+iso: all
+	$(setup) run
+	@$(PYTHON) tools/course-iso build/ringstep.iso
+
+tree:
+	$(layer) --tree
+
+diff:
+	$(layer) --diff
+
+loc:
+	$(setup) loc
+	@$(PYTHON) tools/loc
+
+# Each stage's own names its files as build/NN/src does; open that folder as the editor's root. The one at the top
+# names the files of stages/, as one stage sees them.
+compile_commands.json:
+	$(build) commands
+	@cp build/$(firstword $(subst -, ,$(or $(STAGE),05)))/compile_commands.json $@
+
+build/%: FORCE
+	$(build) $@
+FORCE:
+
+# Headers that are read by assembly and hold its macros are no C to clang-format.
+formatted = $(shell grep -LE '^\.[a-z]' stages/*/{kernel,user,test}/*.[ch] tests/programs/*.[ch] 2>/dev/null)
+format:
+	$(setup) format
+	@clang-format -i $(formatted)
+
+format-check:
+	$(setup) format
+	@clang-format --dry-run --Werror $(formatted)
+
+clean:
+	@rm -rf build compile_commands.json

@@ -38,8 +38,8 @@ endif
 .SECONDARY:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
-.PHONY: all programs
-all: $(foreach v,$(VARIANTS),$v/kernel.elf $v/kernel.sym) ;
+.PHONY: all programs commands
+all: $(foreach v,$(VARIANTS),$v/kernel.elf $v/kernel.sym); @:
 
 # Objects lie beside src in folders of the same names. Each depends on the list of layers as well, because a link
 # that now points to an older file looks up to date.
@@ -87,9 +87,24 @@ all: $(call programs,$(1))
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant,$v)))
 
+# What an editor wants to know: how each file is compiled, first as the merged tree names it, then under its own name.
+comma := ,
+command = {"directory": "$(CURDIR)"$(comma) "file": "$(1)"$(comma) "command": "$(CC) $(2) -c $(1)"}
+c_files = $(wildcard $(1)/src/$(2)/*.c $(1)/src/$(2)/*.h $(1)/src/$(2)/*.S)
+commands_of = $(foreach f,$(call c_files,$(1),$(2)),$(call command,$f,$(3) -I$(1)/src)@ \
+  $(call command,$(patsubst $(CURDIR)/%,%,$(realpath $f)),$(3) -I$(1)/src)@)
+all_commands = $(call commands_of,$(1),kernel,$(KERNEL_CFLAGS)) $(call commands_of,$(1),test,$(KERNEL_CFLAGS)) \
+  $(call commands_of,$(1),user,$(USER_CFLAGS))
+commands: $(VARIANTS:=/compile_commands.json); @:
+%/compile_commands.json: %/layers tools/build.mk
+	$(call say,JSON)
+	$(file >$@,[)
+	$(file >>$@,$(patsubst %@,%,$(subst @ ,$(comma) ,$(strip $(call all_commands,$*)))))
+	$(file >>$@,])
+
 # Ordinary static Linux programs for the tests. A first line with the word `freestanding` means no C library.
 linux_programs := $(patsubst tests/programs/%,build/programs/%,$(basename $(wildcard tests/programs/*.[cS])))
-programs: $(linux_programs) ;
+programs: $(linux_programs); @:
 LINUX_CFLAGS := -O2 -g -Wall -Wextra -static -fno-stack-protector -fcf-protection=none -Itests/programs
 linux_compiler = $(if $(findstring freestanding,$(shell head -n 1 $<)),gcc -nostdlib -ffreestanding,musl-gcc)
 build/programs: ; $(Q)mkdir -p $@

@@ -1,5 +1,5 @@
-# Makes bootable images with GRUB: the small one of a single run, for BIOS or for EFI, and the words of its grub.cfg.
-# Called by tools/boot; the course ISO of `make iso` has its menu in grub.cfg and is made by tools/course-iso.
+# Makes bootable images with GRUB: the small one of a single run, and the course ISO with every stage.
+# Called by tools/boot and by tools/course-iso.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from pathlib import Path
 
 from .run import MachineError, require
 
-# What a run needs of GRUB. A full image is ten times the size, and takes Bochs twice the time to boot.
-MODULES = "normal iso9660 biosdisk multiboot2"
-MODULES_EFI = "normal iso9660 multiboot2"
-PLATFORMS = {
-    "bios": ("i386-pc", MODULES, "grub-pc-bin"),
-    "efi": ("x86_64-efi", MODULES_EFI, "grub-efi-amd64-bin"),
-}
+# What a single run needs of GRUB. A full image is ten times the size, and takes Bochs twice the time to boot.
+# On EFI, GRUB finds its image by way of the partition tables, and complains about each kind that is not there.
+PARTITIONS = ("part_acorn part_amiga part_apple part_bsd part_dfly part_dvh part_gpt part_msdos part_plan part_sun "
+              "part_sunpc")
+BIOS_MODULES = "normal iso9660 biosdisk multiboot2"
+EFI_MODULES = f"normal iso9660 fat multiboot2 {PARTITIONS}"
+RUN_MODULES = {"bios": BIOS_MODULES, "efi": EFI_MODULES}
+MENU_MODULES = "configfile serial terminal test halt reboot"
+PLATFORMS = {"bios": ("i386-pc", "grub-pc-bin"), "efi": ("x86_64-efi", "grub-efi-amd64-bin")}
+LIBRARIES = ("/usr/lib/grub", "/usr/share/grub2", "/usr/lib64/grub")
 
 
 def quoted(word: str) -> str:
@@ -24,42 +27,70 @@ def quoted(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
 
 
-def grub_cfg(kernel_words: list[str], modules: list[list[str]]) -> str:
-    """The script of a run. The path comes first on each line; GRUB passes on only the words behind it."""
-    lines = [" ".join(["multiboot2", "/boot/kernel.elf", *map(quoted, kernel_words)])]
-    for number, words in enumerate(modules):
-        lines.append(" ".join(["module2", f"/boot/module{number}", *map(quoted, words)]))
+def boot_script(kernel: str, words: list[str], modules: list[tuple[str, list[str]]]) -> str:
+    """The script that boots a kernel. The path comes first on each line; GRUB passes on only the words behind it."""
+    lines = [" ".join(["multiboot2", kernel, *map(quoted, words)])]
+    lines += [" ".join(["module2", path, *map(quoted, words)]) for path, words in modules]
     return "\n".join([*lines, "boot", ""])
 
 
-def grub_folder(platform: str, package: str) -> Path:
-    for library in ("/usr/lib/grub", "/usr/share/grub2", "/usr/lib64/grub"):
-        if (Path(library) / platform / "multiboot2.mod").is_file():
-            return Path(library) / platform
-    raise MachineError(f"GRUB for {platform} is not installed. Debian and Ubuntu have it in the package {package}: "
-                       f"sudo apt-get install {package}")
+def program_lines(listing: Path) -> list[str]:
+    """The lines of a stage's list of programs; none where there is no list."""
+    lines = listing.read_text().splitlines() if listing.is_file() else []
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
-def make(kernel: Path, kernel_words: list[str], modules: list[tuple[Path, list[str]]], folder: Path,
-         firmware: str = "bios") -> Path:
-    """Makes the image of one run in the run's own folder and gives its path."""
-    rescue = shutil.which("grub2-mkrescue") or require("grub-mkrescue", "grub-common")
+def grub_folder(firmware: str) -> Path | None:
+    """Where GRUB's modules for a firmware lie, if they are installed."""
+    folders = [Path(library) / PLATFORMS[firmware][0] for library in LIBRARIES]
+    return next((folder for folder in folders if (folder / "multiboot2.mod").is_file()), None)
+
+
+def require_grub(firmware: str) -> Path:
+    folder = grub_folder(firmware)
+    if not folder:
+        platform, package = PLATFORMS[firmware]
+        raise MachineError(f"GRUB for {platform} is not installed. Debian and Ubuntu have it in the package "
+                           f"{package}: sudo apt-get install {package}")
+    return folder
+
+
+def rescue(options: list[str], tree: Path, folder: Path, iso: Path) -> None:
+    """Runs grub-mkrescue over a tree; what it writes on the way goes to the given folder."""
+    program = shutil.which("grub2-mkrescue") or require("grub-mkrescue", "grub-common")
     require("xorriso", "xorriso")
     require("mformat", "mtools")
-    platform, grub_modules, package = PLATFORMS[firmware]
+    command = [program, *options, "--locales=", "--fonts=", "--themes=", "-o", str(iso), str(tree)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace", env={**os.environ, "TMPDIR": str(folder)})
+    if done.returncode != 0:
+        raise MachineError(f"{program} failed:\n{done.stdout.rstrip()}")
+
+
+def make_run(kernel: Path, kernel_words: list[str], modules: list[tuple[Path, list[str]]], folder: Path,
+             firmware: str = "bios") -> Path:
+    """Makes the image of one run in the run's own folder and gives its path."""
     tree = folder / "tree"
     (tree / "boot/grub").mkdir(parents=True)
     shutil.copyfile(kernel, tree / "boot/kernel.elf")
-    for number, (path, _) in enumerate(modules):
+    named = []
+    for number, (path, words) in enumerate(modules):
         shutil.copyfile(path, tree / f"boot/module{number}")
-    (tree / "boot/grub/grub.cfg").write_text(grub_cfg(kernel_words, [words for _, words in modules]))
+        named.append((f"/boot/module{number}", words))
+    (tree / "boot/grub/grub.cfg").write_text(boot_script("/boot/kernel.elf", kernel_words, named))
+    options = ["-d", str(require_grub(firmware)), f"--install-modules={RUN_MODULES[firmware]}"]
     iso = folder / "boot.iso"
-    done = subprocess.run(
-        [rescue, "-d", str(grub_folder(platform, package)), f"--install-modules={grub_modules}", "--locales=",
-         "--fonts=", "--themes=", "-o", str(iso), str(tree)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "TMPDIR": str(folder)},
-    )
-    if done.returncode != 0:
-        raise MachineError(f"{rescue} failed:\n{done.stdout.rstrip()}")
+    rescue(options, tree, folder, iso)
     return iso
+
+
+def make_course(tree: Path, folder: Path, iso: Path) -> None:
+    """Makes the course ISO of a tree that has boot/grub/grub.cfg in it: for BIOS, and for EFI where GRUB can."""
+    modules = f"{BIOS_MODULES} {MENU_MODULES}"
+    options = ["-d", str(require_grub("bios"))]
+    if grub_folder("efi"):
+        modules = f"{EFI_MODULES} {MENU_MODULES}"   # biosdisk is there anyway, and EFI has none
+        options = []                                # both platforms go in when none is named
+    partial = folder / "course.iso"
+    rescue([*options, f"--install-modules={modules}"], tree, folder, partial)
+    shutil.move(str(partial), iso)
