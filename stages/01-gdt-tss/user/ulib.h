@@ -47,6 +47,8 @@ __attribute__((noreturn)) void exit(int status);
  * that lines of several programs do not mix. */
 __attribute__((format(printf, 1, 2))) void printf(const char *format, ...);
 
+void *memset(void *to, int byte, size_t count);
+void *memcpy(void *to, const void *from, size_t count);
 int strcmp(const char *a, const char *b);
 long parse_number(const char *text);    /* decimal digits; stops at the first other character */
 void burn(unsigned long rounds);        /* keeps the CPU busy, without a system call */
