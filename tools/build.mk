@@ -24,7 +24,7 @@ KERNEL_CFLAGS := $(COMMON) -fms-extensions -mcmodel=kernel -mno-red-zone -mgener
   -fno-omit-frame-pointer -fno-optimize-sibling-calls
 KERNEL_LDFLAGS := -n -z max-page-size=4096 -z noexecstack --no-undefined --fatal-warnings \
   --orphan-handling=error --build-id=none
-USER_CFLAGS := $(COMMON)
+USER_CFLAGS := $(COMMON) -mgeneral-regs-only
 USER_LDFLAGS := -static -z max-page-size=4096 -z noexecstack --no-undefined --fatal-warnings \
   --build-id=none --undefined=_start
 
@@ -105,7 +105,8 @@ commands: $(VARIANTS:=/compile_commands.json); @:
 # Ordinary static Linux programs for the tests. A first line with the word `freestanding` means no C library.
 linux_programs := $(patsubst tests/programs/%,build/programs/%,$(basename $(wildcard tests/programs/*.[cS])))
 programs: $(linux_programs); @:
-LINUX_CFLAGS := -O2 -g -Wall -Wextra -static -fno-stack-protector -fcf-protection=none -Itests/programs
+LINUX_CFLAGS := -O2 -g -Wall -Wextra -Werror -masm=intel -static -fno-pie -no-pie -fno-stack-protector \
+  -fcf-protection=none -Itests
 linux_compiler = $(if $(findstring freestanding,$(shell head -n 1 $<)),gcc -nostdlib -ffreestanding,musl-gcc)
 build/programs: ; $(Q)mkdir -p $@
 build/programs/%: tests/programs/%.c $(wildcard tests/programs/*.h) tools/build.mk | build/programs
