@@ -41,6 +41,11 @@
 #define RFLAGS_AC   (1 << 18)
 #define RFLAGS_ID   (1 << 21)
 
+/* What ring 3 can set for itself by POPF; IOPL, IF, VM, RF are not among them. */
+#define RFLAGS_USER                                                                                                    \
+    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_DF | RFLAGS_OF | RFLAGS_NT |         \
+     RFLAGS_AC | RFLAGS_ID)
+
 #define MSR_APIC_BASE      0x1b
 #define MSR_SYSENTER_CS    0x174
 #define MSR_X2APIC         0x800

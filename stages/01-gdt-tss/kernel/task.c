@@ -14,6 +14,7 @@
 #include <kernel/printk.h>
 #include <kernel/task.h>
 #include <kernel/trap.h>
+#include <kernel/user_state.h>
 #include <kernel/x86.h>
 
 _Static_assert(sizeof(struct task) <= PAGE_SIZE, "a task is kept in one page");
@@ -54,6 +55,7 @@ static _Noreturn void run_next(void)
     set_current(task);
     set_kernel_stack(stack_top);
     write_cr3(task->space.cr3);
+    user_state_reset();
     struct trap_frame *frame = (struct trap_frame *)stack_top - 1;
     *frame = task->start;
     trap_return(frame);

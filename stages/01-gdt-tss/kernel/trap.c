@@ -83,10 +83,15 @@ static _Noreturn void kill_by_exception(const struct trap_frame *frame)
         task_kill(frame, "interrupt", SIGSEGV);
 }
 
-void trap(struct trap_frame *frame)
+bool trap_try(struct trap_frame *frame)
 {
     trap_handler *handler = handlers[frame->vector];
-    bool handled = handler && handler(frame);
+    return handler && handler(frame);
+}
+
+void trap(struct trap_frame *frame)
+{
+    bool handled = trap_try(frame);
     bool hardware = frame->vector == VECTOR_NMI || frame->vector == VECTOR_DF || frame->vector == VECTOR_MC;
     if (!handled && (hardware || !from_user(frame)))
         trap_panic(frame);

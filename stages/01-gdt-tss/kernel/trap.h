@@ -20,7 +20,10 @@ typedef bool trap_handler(struct trap_frame *frame);
 /* Sets the handler of a vector. Before interrupts or programs can raise it. */
 void trap_handle(unsigned vector, trap_handler *handler);
 
-/* Called by trap_entry.S with every frame, and by paranoid.c with those that may not be handled there. */
+/* Calls the vector's handler. False if there is none, or if it was not meant. */
+bool trap_try(struct trap_frame *frame);
+
+/* Called by trap_entry.S with every frame. */
 void trap(struct trap_frame *frame);
 
 /* Prints what is in a frame, and CR2. */

@@ -1,0 +1,25 @@
+/* user_state.h: the registers of a program that are not in its trap frame: FPU, SSE and the bases of FS and GS.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+#include <kernel/fpu.h>
+#include <kernel/x86.h>
+
+/* In the kernel the program's GS base is the one that waits in IA32_KERNEL_GS_BASE. */
+static inline void user_set_gs_base(uint64_t base)
+{
+    wrmsr(MSR_KERNEL_GS_BASE, base);
+}
+
+static inline void user_set_fs_base(uint64_t base)
+{
+    wrmsr(MSR_FS_BASE, base);
+}
+
+/* Prepares them for a new program. Some AMD CPUs keep a base when a null selector is loaded, so it is written. */
+static inline void user_state_reset(void)
+{
+    struct fpu_state clean = FPU_CLEAN;
+    fxrstor(&clean);
+    user_set_fs_base(0);
+    user_set_gs_base(0);
+}
