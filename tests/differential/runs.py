@@ -73,7 +73,7 @@ def read_tasks(log: bytes) -> list[Task]:
             tasks.append(Task(int(number), command.decode(), int(status), mine[3].decode() if mine else "",
                               int(mine[4], 16) if mine else 0, before))
             before, killed = b"", None
-        else:
+        elif not (killed and line.startswith(b"  ")):       # the registers of the one that was killed
             before += line
     return tasks
 
