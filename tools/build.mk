@@ -15,8 +15,9 @@ endif
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 Q := $(if $(V),,@)
 
-# One short line for each thing made; the whole command with V=1.
-say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(subst build/,,$@))
+# One short line for each thing made; the whole command with V=1; nothing with make -s.
+silent := $(findstring s,$(firstword -$(MAKEFLAGS)))
+say = $(if $(V)$(silent),,@printf '  %-4s %s\n' $(1) $(subst build/,,$@))
 
 COMMON := -std=gnu11 -ffreestanding -O2 -g -Wall -Wextra -Werror -fno-pie -masm=intel $(CLANG) \
   -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing
@@ -106,7 +107,7 @@ commands: $(VARIANTS:=/compile_commands.json); @:
 linux_programs := $(patsubst tests/programs/%,build/programs/%,$(basename $(wildcard tests/programs/*.[cS])))
 programs: $(linux_programs); @:
 LINUX_CFLAGS := -O2 -g -Wall -Wextra -Werror -masm=intel -static -fno-pie -no-pie -fno-stack-protector \
-  -fcf-protection=none -Itests
+  -fcf-protection=none -Itests/programs
 linux_compiler = $(if $(findstring freestanding,$(shell head -n 1 $<)),gcc -nostdlib -ffreestanding,musl-gcc)
 build/programs: ; $(Q)mkdir -p $@
 build/programs/%: tests/programs/%.c $(wildcard tests/programs/*.h) tools/build.mk | build/programs

@@ -12,7 +12,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-ADDRESS = re.compile(r"0x[0-9a-f]{16}")
+ADDRESS = re.compile(r"0x([0-9a-f]{16})|(?<=rip )([0-9a-f]{16})")
 PT_LOAD, PF_X = 1, 1
 
 
@@ -40,16 +40,20 @@ class Symbols:
         table = sorted((int(address, 16), name) for address, name in pairs)
         self.addresses = [address for address, _ in table]
         self.names = [name for _, name in table]
+        self.faults: set[int] = set()
         self.tool = shutil.which("addr2line") or shutil.which("llvm-addr2line")
 
     def annotate(self, line: str, calls: bool) -> str:
         """Adds ' <symbol+0xoff file:line>' behind each address of kernel code. In a backtrace the addresses are
-        those behind a call; the call itself is what a reader looks for, and it may be a function's last byte."""
+        those behind a call, except the RIP of a fault; it is the call that a reader looks for."""
         def describe(match: re.Match) -> str:
-            address = int(match.group(), 16)
+            address = int(match[1] or match[2], 16)
+            if match[2]:
+                self.faults.add(address)
             if not any(address in one for one in self.text):
                 return match.group()
-            return f"{match.group()} <{self.describe(address, address - 1 if calls else address)}>"
+            behind_call = calls and address not in self.faults
+            return f"{match.group()} <{self.describe(address, address - behind_call)}>"
         return ADDRESS.sub(describe, line)
 
     def describe(self, address: int, looked_up: int) -> str:
