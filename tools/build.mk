@@ -42,9 +42,9 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
 .PHONY: all programs commands
 all: $(foreach v,$(VARIANTS),$v/kernel.elf $v/kernel.sym); @:
 
-# Objects lie beside src in folders of the same names. Each depends on the list of layers as well, because a link
-# that now points to an older file looks up to date.
-object = $(patsubst $(1)/src/%,$(1)/%.o,$(basename $(2)))
+# Objects lie beside src in folders of the same names (x.c and x.S may both be there). Each depends on the list of
+# layers as well, because a link that now points to an older file looks up to date.
+object = $(patsubst $(1)/src/%,$(1)/%.o,$(2))
 sources = $(sort $(wildcard $(1)/src/$(2)/*.c $(1)/src/$(2)/*.S))
 parts = kernel $(if $(TEST),test)
 objects = $(foreach p,$(parts),$(call object,$(1),$(call sources,$(1),$p)))
@@ -53,10 +53,10 @@ library = $(filter %/start.S %/ulib.c,$(call sources,$(1),user))
 programs = $(patsubst $(1)/src/%,$(1)/%,$(basename $(filter-out $(call library,$(1)),$(call sources,$(1),user))))
 
 define compile
-$(1)/$(2)/%.o: $(1)/src/$(2)/%.c $(1)/layers tools/build.mk | $(1)/$(2)
+$(1)/$(2)/%.c.o: $(1)/src/$(2)/%.c $(1)/layers tools/build.mk | $(1)/$(2)
 	$$(call say,CC)
 	$(Q)$(CC) $(3) -I$(1)/src -fmacro-prefix-map=$(1)/src/= -MMD -MP -c -o $$@ $$<
-$(1)/$(2)/%.o: $(1)/src/$(2)/%.S $(1)/layers tools/build.mk | $(1)/$(2)
+$(1)/$(2)/%.S.o: $(1)/src/$(2)/%.S $(1)/layers tools/build.mk | $(1)/$(2)
 	$$(call say,AS)
 	$(Q)$(CC) $(3) -I$(1)/src -MMD -MP -c -o $$@ $$<
 $(1)/$(2): ; $(Q)mkdir -p $$@
@@ -80,7 +80,10 @@ $(1)/kernel.asm: $(1)/kernel.elf
 
 $(1)/user/library.a: $(call object,$(1),$(call library,$(1)))
 	$(Q)rm -f $$@; ar rcs $$@ $$^
-$(1)/user/%: $(1)/user/%.o $(1)/user/library.a
+$(1)/user/%: $(1)/user/%.c.o $(1)/user/library.a
+	$$(call say,LD)
+	$(Q)$(LD) $(USER_LDFLAGS) -o $$@ $$^
+$(1)/user/%: $(1)/user/%.S.o $(1)/user/library.a
 	$$(call say,LD)
 	$(Q)$(LD) $(USER_LDFLAGS) -o $$@ $$^
 all: $(call programs,$(1))

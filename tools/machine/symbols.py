@@ -12,6 +12,8 @@ import struct
 import subprocess
 from pathlib import Path
 
+# The linker script names the borders of its sections; at the same address, a function says more.
+BORDER = re.compile(r"(image|boot|text|rodata|data|bss)_(start|end)")
 ADDRESS = re.compile(r"0x([0-9a-f]{16})|(?<=rip )([0-9a-f]{16})")
 PT_LOAD, PF_X = 1, 1
 
@@ -37,7 +39,7 @@ class Symbols:
         self.root = root
         self.text = text_ranges(elf)
         pairs = [line.split() for line in elf.with_suffix(".sym").read_text().splitlines()]
-        table = sorted((int(address, 16), name) for address, name in pairs)
+        table = sorted((int(address, 16), name) for address, name in pairs if not BORDER.fullmatch(name))
         self.addresses = [address for address, _ in table]
         self.names = [name for _, name in table]
         self.faults: set[int] = set()
