@@ -1,0 +1,56 @@
+/* flag_threads.c: two threads of the kernel, one of which switches with DF, AC and ID set. Started by main.c.
+ * SPDX-License-Identifier: MIT
+ *
+ * Every entry clears DF and AC, so no program can bring them to a switch: what PUSHFQ and POPFQ in switch_stacks() keep
+ * apart are threads of the kernel. These two see to it that somebody would notice if they were gone. */
+#include <kernel/current.h>
+#include <kernel/flag_threads.h>
+#include <kernel/panic.h>
+#include <kernel/printk.h>
+#include <kernel/sched.h>
+#include <kernel/switch.h>
+#include <kernel/x86.h>
+
+#define ROUNDS 5
+#define FLAGS  (RFLAGS_DF | RFLAGS_AC | RFLAGS_ID)
+
+/* switch_stacks() with the given flags set at the call; returns those that it came back with, and clears them. */
+uint64_t switch_stacks_with_flags(uint64_t *save_rsp, uint64_t load_rsp, uint64_t flags);
+
+/* schedule(), but for the flags. */
+static void schedule_with_flags(uint64_t flags)
+{
+    struct task *previous = current();
+    lock_acquire(&this_cpu->self->queue.lock);
+    struct task *next = switch_begin();
+    uint64_t found = flags;
+    if (next)
+        found = switch_stacks_with_flags(&previous->rsp, next->rsp, flags);
+    switch_end();
+    sti();
+    if ((found & FLAGS) != flags)
+        panic("a thread left with the flags 0x%lx and came back with 0x%lx", flags, found & FLAGS);
+}
+
+static void with_flags(void)
+{
+    for (int i = 0; i < ROUNDS; i++)
+        schedule_with_flags(FLAGS);
+    printk("kernel thread %u: switched %d times with DF, AC and ID set, and kept them\n", current()->id, ROUNDS);
+}
+
+static void without_flags(void)
+{
+    for (int i = 0; i < ROUNDS; i++)
+        schedule_with_flags(0);
+    printk("kernel thread %u: switched %d times with them clear, and never saw them\n", current()->id, ROUNDS);
+}
+
+void flag_threads_start(void)
+{
+    struct task *one = thread_create(with_flags), *other = thread_create(without_flags);
+    if (!one || !other)
+        panic("no memory for the kernel's threads");
+    task_start(one);
+    task_start(other);
+}

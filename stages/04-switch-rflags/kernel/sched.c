@@ -1,0 +1,161 @@
+/* sched.c: whose turn it is. Called at each place where a task waits, and by user_return.c.
+ * SPDX-License-Identifier: MIT
+ *
+ * Round robin. The run queue stays locked from the choice of the next task until that one runs and unlocks it, so no
+ * other CPU can take the previous task out of the queue before its registers are saved. The kernel is not preempted in
+ * ring 0: a switch happens only where it is called for, always with interrupts off. */
+#include <kernel/balance.h>
+#include <kernel/clock.h>
+#include <kernel/compiler.h>
+#include <kernel/current.h>
+#include <kernel/frame.h>
+#include <kernel/paging.h>
+#include <kernel/panic.h>
+#include <kernel/printk.h>
+#include <kernel/sched.h>
+#include <kernel/switch.h>
+#include <kernel/x86.h>
+
+void sched_init(void)
+{
+    uint64_t frame = frame_alloc_zeroed();
+    if (!frame)
+        panic("no memory for an idle task");
+    this_cpu->idle = phys_to_virt(frame);
+    this_cpu->cr3 = kernel_cr3();
+    set_current(this_cpu->idle);
+}
+
+void sched_add(struct task *task)
+{
+    struct pcr *pcr = balance_choose();
+    uint64_t flags = lock_acquire(&pcr->queue.lock);
+    run_queue_add(&pcr->queue, task);
+    lock_release(&pcr->queue.lock, flags);
+    balance_notify(pcr);
+}
+
+static struct run_queue *this_queue(void)
+{
+    return &this_cpu->self->queue;
+}
+
+/* Makes the next task this CPU's, but for the registers that switch_stacks() changes. */
+static void switch_to(struct task *previous, struct task *next)
+{
+    uint64_t cr3 = next->space.cr3 ? next->space.cr3 : kernel_cr3();
+    set_current(next);
+    set_kernel_stack(next->kernel_stack_top); /* invariant 4; read by interrupts and by syscall_entry */
+    if (cr3 != this_cpu->cr3) {
+        this_cpu->cr3 = cr3;
+        write_cr3(cr3);
+    }
+    if (previous->space.cr3)
+        user_state_save(&previous->user);
+    if (next->space.cr3)
+        user_state_load(&next->user);
+    this_cpu->previous = previous;
+    this_cpu->switches++;
+}
+
+struct task *switch_begin(void)
+{
+    struct task *previous = current();
+    this_cpu->need_switch = false;
+    if (previous->state == TASK_READY && previous != this_cpu->idle)
+        run_queue_add(this_queue(), previous);
+    struct task *next = run_queue_take(this_queue());
+    if (!next)
+        next = this_cpu->idle;
+    if (next == previous)
+        return NULL;
+    switch_to(previous, next);
+    return next;
+}
+
+void switch_end(void)
+{
+    struct task *previous = this_cpu->previous;
+    this_cpu->previous = NULL;
+    lock_release(&this_queue()->lock, 0); /* this CPU's, which may not be the one on which the task was left */
+    if (previous && previous->state == TASK_DEAD)
+        task_reap(previous);
+}
+
+void schedule(void)
+{
+    struct task *previous = current();
+    uint64_t flags = lock_acquire(&this_queue()->lock);
+    struct task *next = switch_begin();
+    if (next)
+        switch_stacks(&previous->rsp, next->rsp);
+    switch_end();
+    if (flags & RFLAGS_IF) /* this task's own, from before it was left */
+        sti();
+}
+
+/* With interrupts off from the decision to sleep until the switch, no tick can come between the two. */
+void sched_sleep_until(uint64_t time)
+{
+    struct task *task = current(), *after;
+    cli();
+    task->wake_time = time;
+    task->state = TASK_SLEEPS;
+    if (!this_cpu->sleepers || time < this_cpu->sleepers->wake_time) {
+        task->next = this_cpu->sleepers;
+        this_cpu->sleepers = task;
+    } else {
+        for (after = this_cpu->sleepers; after->next && after->next->wake_time <= time; after = after->next)
+            ;
+        task->next = after->next;
+        after->next = task;
+    }
+    schedule();
+    sti();
+}
+
+void sched_tick(void)
+{
+    this_cpu->ticks++;
+    uint64_t flags = lock_acquire(&this_queue()->lock), now = clock_now();
+    struct task *task;
+    while ((task = this_cpu->sleepers) && task->wake_time <= now) {
+        this_cpu->sleepers = task->next;
+        task->state = TASK_READY;
+        run_queue_add(this_queue(), task);
+    }
+    this_cpu->need_switch = this_queue()->length > 0;
+    lock_release(&this_queue()->lock, flags);
+}
+
+_Noreturn void sched_idle(void)
+{
+    for (;;) {
+        cli();
+        if (READ_ONCE(this_queue()->length) || balance_pull()) {
+            schedule();
+            sti();
+        } else {
+            /* STI takes effect behind the next instruction: an interrupt that comes after the test wakes this HLT. */
+            __asm__ volatile("sti; hlt" : : : "memory");
+        }
+    }
+}
+
+void sched_report(void)
+{
+    printk("CPU %u: %lu ticks, %lu switches, %lu system calls\n", this_cpu->cpu, this_cpu->ticks, this_cpu->switches,
+           this_cpu->syscalls);
+}
+
+uint64_t switch_first_stack(uint64_t top, void (*begin)(void), uint64_t rbx)
+{
+    struct {
+        uint64_t rflags, r15, r14, r13, r12, rbp, rbx;
+        void (*return_address)(void);
+    } *stack = (void *)(top - sizeof(*stack));
+    *stack = (__typeof__(*stack)){.rflags = RFLAGS_ONE, /* IF stays off until the run queue is unlocked */
+                                  .rbx = rbx,
+                                  .return_address = begin};
+    return (uint64_t)stack;
+}

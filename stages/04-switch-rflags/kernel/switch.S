@@ -1,0 +1,63 @@
+/* switch.S: the moment at which one task stops and another goes on. All that C can do is in switch_begin(); here is what
+ * it cannot: registers, RFLAGS and the stack itself.
+ * SPDX-License-Identifier: MIT */
+#include <kernel/asm.h>
+
+.text
+
+/* void switch_stacks(uint64_t *save_rsp, uint64_t load_rsp)
+ *
+ * In:   rdi = where to keep this task's RSP, rsi = the RSP that the next task kept. IF=0, the run queue is locked.
+ * Out:  returns in the next task, from the call that it once made here.
+ * Kept: rbx, rbp, r12-r15, as C wants of a call, and RFLAGS, which C does not ask for: a task that switches with AC set
+ *       would turn SMAP off for the next one, with DF set it would turn the next one's copies round (invariant 3).
+ *
+ * The stack that it leaves behind, and that switch_first_stack() builds for a task that never ran:
+ *
+ *      +------------------+  higher addresses
+ *      | return address   |  <- RSP on entry
+ *      | rbx, rbp         |
+ *      | r12 ... r15      |
+ *      | RFLAGS           |  <- the RSP that is kept
+ *      +------------------+ */
+FUNCTION(switch_stacks)
+    push    rbx
+    push    rbp
+    push    r12
+    push    r13
+    push    r14
+    push    r15
+    pushfq
+STEP(switch_stacks, 2)
+    mov     [rdi], rsp              /* from here on this task is only what lies on its stack */
+STEP(switch_stacks, 3)
+    mov     rsp, rsi                /* the switch: above this line the old task, below it the next */
+STEP(switch_stacks, 4)
+    popfq                           /* IF stays 0: every image was pushed with interrupts off */
+    pop     r15
+    pop     r14
+    pop     r13
+    pop     r12
+    pop     rbp
+    pop     rbx
+STEP(switch_stacks, 5)
+    ret
+END(switch_stacks)
+
+/* A program's task begins here, by the `ret` above.
+ * In:   RSP = its struct trap_frame, at the top of its kernel stack; IF=0, the run queue locked by the task before it. */
+FUNCTION(task_begin)
+    mov     rdi, rsp
+    call    task_first_run
+    jmp     interrupt_return
+END(task_begin)
+
+/* A thread of the kernel begins here.
+ * In:   rbx = its function; IF=0, the run queue locked by the task before it. */
+FUNCTION(thread_begin)
+    call    switch_end
+    sti
+    call    rbx
+    call    thread_exit
+END(thread_begin)
+.section .note.GNU-stack, "", @progbits

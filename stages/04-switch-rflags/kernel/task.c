@@ -1,0 +1,122 @@
+/* task.c: tasks begin and end here. Called by main.c, trap.c and the system calls.
+ * SPDX-License-Identifier: MIT */
+#include <kernel/command_line.h>
+#include <kernel/current.h>
+#include <kernel/frame.h>
+#include <kernel/kernel_stack.h>
+#include <kernel/machine.h>
+#include <kernel/memory_layout.h>
+#include <kernel/printk.h>
+#include <kernel/sched.h>
+#include <kernel/switch.h>
+#include <kernel/task.h>
+#include <kernel/trap.h>
+#include <kernel/user_return.h>
+
+_Static_assert(sizeof(struct task) <= PAGE_SIZE, "a task is kept in one page");
+
+static unsigned last_id;
+static unsigned alive = 1; /* started and not yet destroyed; the 1 is task_start_all() itself */
+
+/* A task with a stack. program: also with an address space. */
+static struct task *create(bool program)
+{
+    uint64_t frame = frame_alloc_zeroed(), stack = kernel_stack_alloc();
+    struct task *task = phys_to_virt(frame);
+    if (frame && stack && (!program || address_space_create(&task->space))) {
+        task->kernel_stack_top = stack;
+        task->id = ++last_id;
+        return task;
+    }
+    if (stack)
+        kernel_stack_free(stack);
+    if (frame)
+        frame_free(frame);
+    return NULL;
+}
+
+struct task *task_create(void)
+{
+    return create(true);
+}
+
+struct task *thread_create(void (*function)(void))
+{
+    struct task *task = create(false);
+    if (task)
+        task->rsp = switch_first_stack(task->kernel_stack_top, thread_begin, (uint64_t)function);
+    return task;
+}
+
+/* The first thing that a program's task does, on its own stack: its frame, then up to ring 3 (switch.S). */
+void task_first_run(struct trap_frame *frame)
+{
+    switch_end();
+    user_return(frame);
+}
+
+void task_start(struct task *task)
+{
+    if (task->space.cr3) {
+        struct trap_frame *frame = (struct trap_frame *)task->kernel_stack_top - 1;
+        *frame = task->start;
+        user_state_init(&task->user);
+        task->rsp = switch_first_stack((uint64_t)frame, task_begin, 0);
+    }
+    __atomic_fetch_add(&alive, 1, __ATOMIC_RELAXED);
+    sched_add(task);
+}
+
+/* One fewer; the last one ends the run. */
+static void drop_alive(void)
+{
+    if (__atomic_sub_fetch(&alive, 1, __ATOMIC_ACQ_REL))
+        return;
+    sched_report();
+    printk("all programs have ended\n");
+    if (command_line_has("poweroff"))
+        machine_exit(true);
+}
+
+void task_destroy(struct task *task)
+{
+    if (task->space.cr3)
+        address_space_destroy(&task->space);
+    kernel_stack_free(task->kernel_stack_top);
+    frame_free(virt_to_phys(task));
+}
+
+void task_reap(struct task *task)
+{
+    task_destroy(task);
+    drop_alive();
+}
+
+void task_start_all(void)
+{
+    struct task *task;
+    while ((task = program_next()))
+        task_start(task);
+    drop_alive();
+}
+
+_Noreturn void thread_exit(void)
+{
+    current()->state = TASK_DEAD;
+    schedule();
+    __builtin_unreachable();
+}
+
+_Noreturn void task_exit(int status)
+{
+    printk("task %u (%s): exit %d\n", current()->id, current()->arguments.joined, status);
+    thread_exit();
+}
+
+_Noreturn void task_kill(const struct trap_frame *frame, const char *reason, int signal)
+{
+    struct task *task = current();
+    printk("task %u (%s): killed by %s at rip=0x%lx\n", task->id, task->arguments.joined, reason, frame->rip);
+    trap_print_registers(frame);
+    task_exit(128 + signal);
+}

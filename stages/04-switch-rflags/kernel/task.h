@@ -1,0 +1,51 @@
+/* task.h: what runs, in turns with others: a program, or a thread of the kernel.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+#include <kernel/address_space.h>
+#include <kernel/program.h>
+#include <kernel/trap_frame.h>
+#include <kernel/user_state.h>
+
+enum task_state {
+    TASK_READY, /* runs, or waits for its turn */
+    TASK_SLEEPS,
+    TASK_DEAD, /* goes on existing until another task runs in its place */
+};
+
+struct task {
+    uint64_t rsp;              /* of its kernel stack while it does not run; switch_stacks() alone reads and writes it */
+    uint64_t kernel_stack_top; /* tss.rsp0 while it runs */
+    struct task *next;         /* in a run queue or among the sleepers */
+    enum task_state state;
+    unsigned id;
+    uint64_t wake_time;         /* of a sleeper, in ns since boot */
+    struct address_space space; /* cr3 is 0 for a thread of the kernel: it runs in any */
+    struct user_state user;
+    struct trap_frame start; /* the registers of its first instruction */
+    struct arguments arguments;
+};
+
+/* A task without a program; NULL without memory. */
+struct task *task_create(void);
+
+/* A thread of the kernel, which runs the function with interrupts on, and ends with thread_exit(). NULL without memory. */
+struct task *thread_create(void (*function)(void));
+_Noreturn void thread_exit(void);
+
+/* Makes a task ready to run that task_create() or thread_create() has made. */
+void task_start(struct task *task);
+
+/* Gives back a task that was never started, with its memory. */
+void task_destroy(struct task *task);
+
+/* The same for one that is dead, from another task's stack. After the last one the run ends. */
+void task_reap(struct task *task);
+
+/* Ends the current task and prints its exit status. */
+_Noreturn void task_exit(int status);
+
+/* Ends the current task for what it did: prints the reason and where, then the status 128 + signal. */
+_Noreturn void task_kill(const struct trap_frame *frame, const char *reason, int signal);
+
+/* Starts the boot loader's modules, and sees to the end of the run when all have ended. */
+void task_start_all(void);

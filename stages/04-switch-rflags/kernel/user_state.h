@@ -1,0 +1,29 @@
+/* user_state.h: the registers of a program that are not in its trap frame: FPU, SSE, and the data segments.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+#include <kernel/fpu.h>
+#include <kernel/x86.h>
+
+struct user_state {
+    struct fpu_state fpu;
+    uint64_t fs_base, gs_base;
+    uint16_t ds, es, fs, gs; /* null, unless the program has loaded its own data segment */
+};
+
+/* In the kernel the program's GS base is the one that waits in IA32_KERNEL_GS_BASE. */
+static inline void user_set_gs_base(uint64_t base)
+{
+    wrmsr(MSR_KERNEL_GS_BASE, base);
+}
+
+static inline void user_set_fs_base(uint64_t base)
+{
+    wrmsr(MSR_FS_BASE, base);
+}
+
+/* What a new program finds. */
+void user_state_init(struct user_state *state);
+
+/* From this CPU's registers into *state, and back. With interrupts off. */
+void user_state_save(struct user_state *state);
+void user_state_load(const struct user_state *state);
