@@ -15,6 +15,8 @@ PROGRAMS = ROOT / "build/programs"
 # The two lines that the kernel prints about the end of a program.
 KILLED = re.compile(rb"task (\d+) \((.*)\): killed by (.+) at rip=0x([0-9a-f]+)\n")
 EXIT = re.compile(rb"task (\d+) \((.*)\): exit (\d+)\n")
+# What the kernel tells about its lesson amid the programs' lines (stages 03 and 04).
+LESSON_LINES = (b"first system call: ", b"kernel thread ")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def read_tasks(log: bytes) -> list[Task]:
             tasks.append(Task(int(number), command.decode(), int(status), mine[3].decode() if mine else "",
                               int(mine[4], 16) if mine else 0, before))
             before, killed = b"", None
-        elif not (killed and line.startswith(b"  ")):       # the registers of the one that was killed
+        elif not (killed and line.startswith(b"  ") or line.startswith(LESSON_LINES)):     # "  ": its registers
             before += line
     return tasks
 
