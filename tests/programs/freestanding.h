@@ -56,13 +56,19 @@ static inline long get_pid(void)
     return system_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
+/* A line is written when it is complete, so that lines of several programs do not mix. */
 static inline void print(const char *text)
 {
-    size_t length = 0;
+    static char line[200];
+    static size_t length;
 
-    while (text[length])
-        length++;
-    system_call(SYS_write, 1, (long)text, (long)length, 0, 0, 0);
+    for (; *text; text++) {
+        line[length++] = *text;
+        if (*text == '\n' || length == sizeof line) {
+            system_call(SYS_write, 1, (long)line, (long)length, 0, 0, 0);
+            length = 0;
+        }
+    }
 }
 
 static inline void print_hex(uint64_t value)
