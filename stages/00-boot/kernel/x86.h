@@ -74,6 +74,8 @@
 
 /* A flat 64-bit code segment of ring 0, its accessed bit already set. SDM 3A, "Segment Descriptors". */
 #define GDT_CODE64 0x00af9b000000ffff
+#define GDT_CODE32 0x00cf9b000000ffff
+#define GDT_DATA32 0x00cf93000000ffff
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>

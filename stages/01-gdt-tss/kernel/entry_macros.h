@@ -4,13 +4,16 @@
  * Nothing yet: the kernel keeps its state in global variables and leaves GS to itself. Stage 03 replaces this file,
  * when GS has to change hands at the border. */
 #pragma once
+#include <kernel/trap_frame.h>
 
 /* First thing on entry; the stack holds vector, error and the CPU's frame. */
 .macro ENTER_KERNEL
 .endm
 
-/* Last thing before iretq; the stack holds vector, error and the CPU's frame. */
+/* Last thing; the stack holds vector, error and the CPU's frame. */
 .macro LEAVE_KERNEL
+    add     rsp, FRAME_RIP - FRAME_VECTOR   /* frame.vector, frame.error */
+    iretq
 .endm
 
 /* Where the vectors that can strike anywhere go: NMI, #DB, #DF, #MC. Like all others, until stage 03. */

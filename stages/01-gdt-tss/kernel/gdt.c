@@ -7,8 +7,6 @@
 #include <kernel/panic.h>
 #include <kernel/x86.h>
 
-/* The accessed bits are set, so that the CPU never has to write to the table for them. */
-#define GDT_DATA      0x00cf93000000ffff
 #define GDT_RING_3    (3ul << 45)
 #define TSS_AVAILABLE 0x89ul /* present, ring 0, 64-bit TSS; LTR turns it into 0x8b, busy */
 
@@ -18,9 +16,9 @@ void gdt_fill(uint64_t gdt[GDT_ENTRIES], struct tss *tss)
     *tss = (struct tss){.iomap_base = sizeof(*tss)};
     gdt[0] = 0;
     gdt[SEL_KERNEL_CODE / 8] = GDT_CODE64;
-    gdt[SEL_KERNEL_DATA / 8] = GDT_DATA;
+    gdt[SEL_KERNEL_DATA / 8] = GDT_DATA32;
     gdt[SEL_USER_CODE32 / 8] = 0;
-    gdt[SEL_USER_DATA / 8] = GDT_DATA | GDT_RING_3;
+    gdt[SEL_USER_DATA / 8] = GDT_DATA32 | GDT_RING_3;
     gdt[SEL_USER_CODE / 8] = GDT_CODE64 | GDT_RING_3;
     /* 16 bytes, or the TSS could only lie below 4 GiB. */
     gdt[SEL_TSS / 8] = limit | (base & 0xffffff) << 16 | TSS_AVAILABLE << 40 | (base >> 24 & 0xff) << 56;

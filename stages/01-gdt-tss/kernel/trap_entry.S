@@ -58,9 +58,6 @@ FUNCTION(interrupt_return)
     POP_REGISTERS
 STEP(interrupt_return, 2)
     LEAVE_KERNEL
-    add     rsp, FRAME_RIP - FRAME_VECTOR   /* frame.vector, frame.error */
-STEP(interrupt_return, 3)
-    iretq
 END(interrupt_return)
 
 /* _Noreturn void trap_return(struct trap_frame *frame)

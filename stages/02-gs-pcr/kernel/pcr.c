@@ -5,7 +5,7 @@
 
 void pcr_init(struct pcr *pcr, unsigned cpu)
 {
-    *pcr = (struct pcr){.self = pcr};
+    pcr->self = pcr;
     pcr->cpu = cpu;
     gdt_fill(pcr->gdt, &pcr->tss);
     tss_fill_ist(&pcr->tss);

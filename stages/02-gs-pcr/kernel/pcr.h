@@ -35,7 +35,7 @@ _Static_assert(sizeof(struct pcr) == PAGE_SIZE, "no two CPUs share a page of the
  * another one, and keep no pointer to a PCR across a switch. */
 #define this_cpu ((struct pcr __seg_gs *)0)
 
-/* Fills PCR, GDT and TSS of the CPU with the given number (0 is the boot CPU), and points GDTR, TR and GS base at them.
+/* Fills the zeroed PCR of the CPU with the given number (0 is the boot CPU), and points GDTR, TR and GS base at it.
  * Runs on that CPU with interrupts off, before anything that uses this_cpu. */
 void pcr_init(struct pcr *pcr, unsigned cpu);
 #endif

@@ -19,13 +19,18 @@
     CLAC                /* a gate leaves AC alone, and with it set SMAP is off */
 .endm
 
-/* Last thing before iretq; the stack holds vector, error and the CPU's frame.
- * In:   GS = the PCR, IF=0.      Out: GS = USER if the frame leads to ring 3, else the PCR. */
+/* Last thing; the stack holds vector, error and the CPU's frame.
+ * In:   GS = the PCR, IF=0.
+ * Out:  the interrupted code, with GS = USER if that is ring 3. */
 .macro LEAVE_KERNEL
     test    byte ptr [rsp + FRAME_CS - FRAME_VECTOR], 3
     jz      1f
     swapgs
-1:
+    add     rsp, FRAME_RIP - FRAME_VECTOR   /* frame.vector, frame.error */
+STEP(interrupt_return, 3)
+    iretq
+1:  add     rsp, FRAME_RIP - FRAME_VECTOR
+    iretq
 .endm
 
 /* The vectors that can strike anywhere, between SYSCALL and SWAPGS too, where the saved CS says ring 0 and GS is still

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 #include <kernel/pcr.h>
+#include <kernel/printk.h>
 
 /* The CPU for a new task. */
 static inline struct pcr *balance_choose(void)
@@ -19,4 +20,11 @@ static inline void balance_notify(struct pcr *pcr)
 static inline bool balance_pull(void)
 {
     return false;
+}
+
+/* Prints what each CPU has done. */
+static inline void balance_report(void)
+{
+    printk("CPU %u: %lu ticks, %lu switches, %lu system calls\n", this_cpu->cpu, this_cpu->ticks, this_cpu->switches,
+           this_cpu->syscalls);
 }

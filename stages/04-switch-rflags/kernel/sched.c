@@ -11,7 +11,6 @@
 #include <kernel/frame.h>
 #include <kernel/paging.h>
 #include <kernel/panic.h>
-#include <kernel/printk.h>
 #include <kernel/sched.h>
 #include <kernel/switch.h>
 #include <kernel/x86.h>
@@ -140,12 +139,6 @@ _Noreturn void sched_idle(void)
             __asm__ volatile("sti; hlt" : : : "memory");
         }
     }
-}
-
-void sched_report(void)
-{
-    printk("CPU %u: %lu ticks, %lu switches, %lu system calls\n", this_cpu->cpu, this_cpu->ticks, this_cpu->switches,
-           this_cpu->syscalls);
 }
 
 uint64_t switch_first_stack(uint64_t top, void (*begin)(void), uint64_t rbx)

@@ -21,6 +21,3 @@ void sched_tick(void);
 
 /* What the idle task does for ever. */
 _Noreturn void sched_idle(void);
-
-/* Prints what this CPU has done. */
-void sched_report(void);

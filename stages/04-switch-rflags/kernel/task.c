@@ -1,5 +1,6 @@
 /* task.c: tasks begin and end here. Called by main.c, trap.c and the system calls.
  * SPDX-License-Identifier: MIT */
+#include <kernel/balance.h>
 #include <kernel/command_line.h>
 #include <kernel/current.h>
 #include <kernel/frame.h>
@@ -72,7 +73,7 @@ static void drop_alive(void)
 {
     if (__atomic_sub_fetch(&alive, 1, __ATOMIC_ACQ_REL))
         return;
-    sched_report();
+    balance_report();
     printk("all programs have ended\n");
     if (command_line_has("poweroff"))
         machine_exit(true);

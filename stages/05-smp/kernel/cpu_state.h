@@ -1,0 +1,27 @@
+/* cpu_state.h: what the kernel's C code keeps for each CPU. Part of struct pcr.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+#include <kernel/run_queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu_state {
+    unsigned cpu;         /* 0 ... CPUs - 1; not the APIC id */
+    uint32_t apic_id;     /* by which other CPUs send it interrupts */
+    struct pcr *next;     /* of all CPUs' PCRs, from smp_first on */
+    bool online, stopped; /* takes part; has been stopped by another one's panic */
+    struct task *current; /* the task that this CPU runs */
+    uint64_t syscalls;
+    uint64_t nmis;
+    bool in_nmi;
+
+    /* Of the scheduler (sched.c); changed by this CPU alone, but for the queue, which has a lock. */
+    struct run_queue queue;
+    struct task *sleepers; /* by the time they wake at, the next one first */
+    struct task *idle;     /* runs when nobody else can */
+    struct task *previous; /* from switch_begin() to switch_end(): the task that is being left */
+    bool need_switch;      /* somebody else's turn, as soon as the kernel is left */
+    uint64_t cr3;          /* as loaded, so that it is written only to change it */
+    uint64_t ticks;
+    uint64_t switches;
+};

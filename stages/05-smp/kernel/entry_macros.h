@@ -1,0 +1,44 @@
+/* entry_macros.h: what changes between ring 3 and ring 0 besides stack and code: GS. Used by trap_entry.S.
+ * SPDX-License-Identifier: MIT
+ *
+ * Now programs have a GS base of their own. SWAPGS exchanges it for the PCR's address, which waits in
+ * IA32_KERNEL_GS_BASE while a program runs. It must happen exactly once each way, so it depends on where the
+ * interrupt came from: the saved CS says the ring.
+ *
+ * With one exception, new in stage 05: the IRETQ that leads to ring 3 can itself fault, in ring 0 and behind its SWAPGS.
+ * user_return() lets no program get there; this is the second line of defence. */
+#pragma once
+#include <kernel/smap.h>
+#include <kernel/trap_frame.h>
+
+/* First thing on entry; the stack holds vector, error and the CPU's frame.
+ * In:   GS = USER if the saved CS is of ring 3 or the saved RIP is that IRETQ, else the PCR. AC is the interrupted code's.
+ * Out:  GS = the PCR, AC=0. No register is changed but RFLAGS, which the frame holds. */
+.macro ENTER_KERNEL
+    test    byte ptr [rsp + FRAME_CS - FRAME_VECTOR], 3
+    jnz     1f
+    cmp     qword ptr [rsp + FRAME_RIP - FRAME_VECTOR], offset interrupt_return.step3
+    jne     2f
+1:  swapgs
+2:  lfence              /* CVE-2019-1125: neither outcome may be speculated past, or a gs: load uses the wrong base */
+    CLAC                /* a gate leaves AC alone, and with it set SMAP is off */
+.endm
+
+/* Last thing; the stack holds vector, error and the CPU's frame.
+ * In:   GS = the PCR, IF=0.
+ * Out:  the interrupted code, with GS = USER if that is ring 3. */
+.macro LEAVE_KERNEL
+    test    byte ptr [rsp + FRAME_CS - FRAME_VECTOR], 3
+    jz      1f
+    swapgs
+    add     rsp, FRAME_RIP - FRAME_VECTOR   /* frame.vector, frame.error */
+STEP(interrupt_return, 3)
+    iretq
+1:  add     rsp, FRAME_RIP - FRAME_VECTOR
+    iretq
+.endm
+
+/* The vectors that can strike anywhere, between SYSCALL and SWAPGS too, where the saved CS says ring 0 and GS is still
+ * the user's: they must not draw the conclusion above (paranoid_entry.S). */
+#define NMI_ENTRY   paranoid_entry
+#define DEBUG_ENTRY debug_entry

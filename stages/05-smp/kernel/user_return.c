@@ -1,0 +1,37 @@
+/* user_return.c: the last thing before a program goes on. Called by trap.c, syscall_init.c and task.c, interrupts off.
+ * SPDX-License-Identifier: MIT */
+#include <kernel/memory_layout.h>
+#include <kernel/pcr.h>
+#include <kernel/sched.h>
+#include <kernel/trap.h>
+#include <kernel/user_return.h>
+#include <kernel/x86.h>
+
+#define SIGSEGV 11
+
+extern char iretq_to_user[] __asm__("interrupt_return.step3");
+
+/* A fault of the IRETQ to ring 3: the kernel has built a wrong frame, but only this task is lost. */
+static bool iretq_fault(struct trap_frame *frame) {
+    if (frame->rip != (uint64_t)iretq_to_user || from_user(frame))
+        return false;
+    task_kill(frame, "a frame that IRETQ refuses", SIGSEGV);
+}
+
+void user_return_init(void) {
+    trap_handle(VECTOR_NP, iretq_fault);
+    trap_handle(VECTOR_SS, iretq_fault);
+    trap_handle(VECTOR_GP, iretq_fault);
+}
+
+void user_return(struct trap_frame *frame) {
+    while (this_cpu->need_switch)
+        schedule(); /* this is where a program is preempted */
+    /* SYSRET and IRET to an address that is not canonical fault in ring 0, with the user's GS already there (SYSRET:
+     * and on the user's stack, CVE-2012-0217). A program gets here by a SYSCALL in the last two bytes below USER_TOP, or
+     * by running off the end. */
+    if (frame->rip >= USER_TOP)
+        task_kill(frame, "return address outside user space", SIGSEGV);
+    /* Whoever wrote the frame: a program gets no flags but its own, and interrupts are on. */
+    frame->rflags = (frame->rflags & RFLAGS_USER) | RFLAGS_IF | RFLAGS_ONE;
+}
