@@ -1,7 +1,8 @@
 # The programs of the lessons: what each claims about its stage must be so, and what Linux can run is compared.
 # SPDX-License-Identifier: MIT
 #
-# Seen to fail: with GS left as ring 3 had it (gs), with NT missing in SFMASK (flags), with the timer off (count).
+# Seen to fail: with `swapgs` on every interrupt, whatever ring it came from (stage 03), and with the switch left out
+# of the way back to ring 3 (count).
 from __future__ import annotations
 
 import re

@@ -1,7 +1,9 @@
 # Runs ordinary static Linux programs on this host and in the kernel: same output, byte for byte, same status.
 # SPDX-License-Identifier: MIT
 #
-# Seen to fail: with one errno of the kernel changed, with AT_RANDOM left out, with fxrstor left out of the switch.
+# Seen to fail: with one errno of mmap changed, without AT_RANDOM, with an FPU image of zeros at the start (entry), with
+# rsp rounded on the way out (stack), with half the sleep (clock); the programs side by side without the switch's
+# fxsave or fxrstor or FS or GS base, or with DF dropped from the flags that ring 3 gets back.
 from __future__ import annotations
 
 from collections import Counter

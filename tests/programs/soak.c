@@ -27,7 +27,7 @@ struct registers {
     uint64_t general[GENERAL];
     uint64_t flags, x87_value, fs_word, gs_word;
     uint32_t mxcsr;
-    uint16_t x87_control;
+    uint16_t x87_control, ds, es;
 } __attribute__((aligned(16)));
 
 /* Known to the assembly by name: while the patterns are in place no register can hold an address. */
@@ -43,6 +43,8 @@ extern const char after_syscall[];
 #define GS_WORD_OFFSET "408"
 #define MXCSR_OFFSET "416"
 #define X87_CONTROL_OFFSET "420"
+#define DS_OFFSET "422"
+#define ES_OFFSET "424"
 _Static_assert(offsetof(struct registers, general) == 256, "GENERAL_OFFSET");
 _Static_assert(offsetof(struct registers, flags) == 384, "FLAGS_OFFSET");
 _Static_assert(offsetof(struct registers, x87_value) == 392, "X87_VALUE_OFFSET");
@@ -50,6 +52,8 @@ _Static_assert(offsetof(struct registers, fs_word) == 400, "FS_WORD_OFFSET");
 _Static_assert(offsetof(struct registers, gs_word) == 408, "GS_WORD_OFFSET");
 _Static_assert(offsetof(struct registers, mxcsr) == 416, "MXCSR_OFFSET");
 _Static_assert(offsetof(struct registers, x87_control) == 420, "X87_CONTROL_OFFSET");
+_Static_assert(offsetof(struct registers, ds) == 422, "DS_OFFSET");
+_Static_assert(offsetof(struct registers, es) == 424, "ES_OFFSET");
 
 #define LOAD(index, name) "mov " name ", [rip + before + " GENERAL_OFFSET " + 8 * " #index "]\n"
 #define STORE(index, name) "mov [rip + after + " GENERAL_OFFSET " + 8 * " #index "], " name "\n"
@@ -68,6 +72,8 @@ _Static_assert(offsetof(struct registers, x87_control) == 420, "X87_CONTROL_OFFS
             "fldcw [rip + before + " X87_CONTROL_OFFSET "]\n"                                                  \
             "fld qword ptr [rip + before + " X87_VALUE_OFFSET "]\n"                                            \
             XMM_REGISTERS(LOAD_XMM)                                                                            \
+            "mov ds, [rip + before + " DS_OFFSET "]\n"                                                         \
+            "mov es, [rip + before + " ES_OFFSET "]\n"                                                         \
             "push qword ptr [rip + before + " FLAGS_OFFSET "]\n"                                               \
             "popfq\n"                                                                                          \
             GENERAL_REGISTERS(LOAD)                                                                            \
@@ -78,6 +84,8 @@ _Static_assert(offsetof(struct registers, x87_control) == 420, "X87_CONTROL_OFFS
             "pop qword ptr [rip + after + " FLAGS_OFFSET "]\n"                                                 \
             "push 2\n"                                                                                         \
             "popfq\n"                                                                                          \
+            "mov [rip + after + " DS_OFFSET "], ds\n"                                                          \
+            "mov [rip + after + " ES_OFFSET "], es\n"                                                          \
             XMM_REGISTERS(STORE_XMM)                                                                           \
             "fstp qword ptr [rip + after + " X87_VALUE_OFFSET "]\n"                                            \
             "fnstcw [rip + after + " X87_CONTROL_OFFSET "]\n"                                                  \
@@ -102,6 +110,14 @@ static uint64_t next_pattern(void)
     return seed ^ seed >> 29;
 }
 
+static uint16_t stack_selector(void)
+{
+    uint16_t selector;
+
+    asm("mov %0, ss" : "=r"(selector));
+    return selector;
+}
+
 static void fill(uint64_t flag_bits)
 {
     for (int i = 0; i < GENERAL; i++)
@@ -113,6 +129,9 @@ static void fill(uint64_t flag_bits)
     before.x87_value = next_pattern() >> 12 | 0x3ffull << 52;       /* a number between 1 and 2 */
     before.x87_control = (uint16_t)(0x37f | (next_pattern() & 0xc00));
     before.mxcsr = (uint32_t)(0x1f80 | (next_pattern() & 0x603f));
+    /* Null or the program's own data segment: no other value is sure to exist. */
+    before.ds = next_pattern() & 1 ? stack_selector() : 0;
+    before.es = next_pattern() & 1 ? stack_selector() : 0;
 }
 
 static bool same(const char *name, uint64_t wanted, uint64_t found)
@@ -141,6 +160,8 @@ static bool same_after(const char *what)
     all &= same("rflags", before.flags, after.flags);
     all &= same("the x87 stack's top", before.x87_value, after.x87_value);
     all &= same("the x87 control word", before.x87_control, after.x87_control);
+    all &= same("ds", before.ds, after.ds);
+    all &= same("es", before.es, after.es);
     all &= same("mxcsr", before.mxcsr, after.mxcsr);
     all &= same("the word at the FS base", before.fs_word, after.fs_word);
     all &= same("the word at the GS base", before.gs_word, after.gs_word);

@@ -83,6 +83,8 @@
     DO(str, "str eax")                                                                                         \
     DO(gs_null_read, "xor eax, eax; mov gs, eax; mov rax, gs:[0]")                                             \
     DO(syscall, "mov eax, 39; syscall")                                                                        \
+    DO(syscall_tf, "mov eax, 39; pushfq; or dword ptr [rsp], 0x100; popfq; syscall")                           \
+    DO(syscall_tf_nt, "mov eax, 39; pushfq; or dword ptr [rsp], 0x4100; popfq; syscall")                       \
     DO(syscall_hole, "mov rcx, " HOLE "; mov r11, -1; mov eax, 39; syscall")
 
 uint8_t data[16] = { 0xc3 };            /* a `ret`, were it executed */
