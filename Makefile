@@ -68,7 +68,7 @@ step:
 
 test:
 	$(setup) build run test
-	@$(PYTHON) -m pytest $(TESTS)
+	@$(PYTHON) -m pytest -n $(or $(JOBS),2) $(if $(QUICK),-m 'not heavy') $(TESTS)
 
 programs:
 	$(setup) programs

@@ -1,0 +1,35 @@
+# Builds a stage and makes its bootable image, for those who drive a machine themselves: tools/step and the tests of
+# the walks. The way to do it is that of tools/boot, which is a program and so has to be loaded by its path.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import argparse
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+
+from layers import ROOT, Variant
+
+from . import iso
+from .run import Request
+
+
+def load_boot() -> ModuleType:
+    """tools/boot as a module."""
+    loader = SourceFileLoader("boot", str(ROOT / "tools/boot"))
+    module = module_from_spec(spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+boot = load_boot()
+
+
+def prepare(variant: Variant, folder: Path, **options) -> tuple[Request, Path]:
+    """A request to boot a stage with its own programs, and the kernel's ELF file. It stops after the last program."""
+    built = boot.build(variant)
+    modules = boot.find_modules(argparse.Namespace(module=[], programs=""), built)
+    kernel = built / "kernel.elf"
+    image = iso.make_run(kernel, ["poweroff"], modules, folder)
+    return Request(iso=image, folder=folder, **options), kernel
