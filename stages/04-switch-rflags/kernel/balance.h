@@ -5,8 +5,9 @@
 #include <kernel/printk.h>
 
 /* The CPU for a new task. */
-static inline struct pcr *balance_choose(void)
+static inline struct pcr *balance_choose(const struct task *task)
 {
+    (void)task;
     return this_cpu->self;
 }
 

@@ -27,7 +27,7 @@ void sched_init(void)
 
 void sched_add(struct task *task)
 {
-    struct pcr *pcr = balance_choose();
+    struct pcr *pcr = balance_choose(task);
     uint64_t flags = lock_acquire(&pcr->queue.lock);
     run_queue_add(&pcr->queue, task);
     lock_release(&pcr->queue.lock, flags);

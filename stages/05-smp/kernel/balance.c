@@ -14,8 +14,10 @@ static unsigned load(const struct pcr *pcr) {
     return READ_ONCE(pcr->queue.length) + (READ_ONCE(pcr->current) != pcr->idle);
 }
 
-struct pcr *balance_choose(void) {
+struct pcr *balance_choose(const struct task *task) {
     struct pcr *best = smp_first;
+    if (!task->space.cr3)
+        return this_cpu->self; /* a thread of the kernel stays where it was made */
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
         if (pcr->online && load(pcr) < load(best))
             best = pcr;
@@ -36,7 +38,7 @@ bool balance_pull(void) {
         return false;
     uint64_t flags = lock_acquire(&longest->queue.lock);
     struct task *task = longest->queue.first;
-    task = task && task->space.cr3 ? run_queue_take(&longest->queue) : NULL; /* threads of the kernel stay */
+    task = task && task->space.cr3 ? run_queue_take(&longest->queue) : NULL;
     lock_release(&longest->queue.lock, flags);
     if (!task)
         return false;

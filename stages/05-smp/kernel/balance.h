@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /* The CPU for a new task. */
-struct pcr *balance_choose(void);
+struct pcr *balance_choose(const struct task *task);
 
 /* Tells a CPU that there is a task in its queue. */
 void balance_notify(struct pcr *pcr);
