@@ -14,7 +14,7 @@ import subprocess
 import termios
 import time
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Iterator, Union
 
 from pexpect import EOF, TIMEOUT
 from pexpect.fdpexpect import fdspawn
@@ -29,20 +29,29 @@ PAUSE = 0.05            # seconds of silence after which COM1 is looked at
 # Longer than any command: the debugger's line editor scrolls what is longer than a line.
 TERMINAL_SIZE = struct.pack("HHHH", 24, 1000, 0, 0)
 # Where `show "cpu0"` has the registers. Each is named as in QEMU, where the names differ.
-GENERAL = ("RAX RBX RCX RDX RSI RDI RBP RSP R8 R9 R10 R11 R12 R13 R14 R15 RIP CR0 CR2 CR3 CR4").split()
+GENERAL = "RAX RBX RCX RDX RSI RDI RBP RSP R8 R9 R10 R11 R12 R13 R14 R15 RIP CR0 CR2 CR3 CR4".split()
 REGISTERS = {name: name.lower() for name in GENERAL}
 REGISTERS.update({
     "EFLAGS": "rflags", "CS.selector": "cs", "SS.selector": "ss", "DS.selector": "ds", "ES.selector": "es",
     "FS.selector": "fs", "GS.selector": "gs", "FS.base": "fs_base", "GS.base": "gs_base",
     "MSR.kernelgsbase": "kernel_gs_base",
 })
+UNITS = {1: "b", 2: "h", 4: "w", 8: "g"}
 
 
 class DebuggerError(MachineError):
-    """The machine ended or is stuck, or the debugger did not do as it was told."""
+    """The machine is stuck, or the debugger did not do as it was told."""
 
 
-def parse_tree(lines: Iterator[str]) -> dict[str, str]:
+class Ended(DebuggerError):
+    """Bochs has ended."""
+
+
+class Missed(DebuggerError):
+    """Bochs ran past a breakpoint and stopped one instruction late."""
+
+
+def parse_tree(lines: list[str]) -> dict[str, str]:
     """The output of `show "cpu0"`: values by names such as 'GS.base'."""
     path: list[str] = []
     values = {}
@@ -58,12 +67,12 @@ def parse_tree(lines: Iterator[str]) -> dict[str, str]:
 
 
 def instruction_after(elf: Path, address: int) -> int:
-    """The address of the instruction behind the one at an address."""
+    """The address of the instruction behind the one at an address of the kernel."""
     command = [require("objdump", "binutils"), "-d", f"--start-address={address:#x}",
                f"--stop-address={address + 32:#x}", str(elf)]
     listing = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    following = re.findall(r"^\s*([0-9a-f]+):\t", listing, re.MULTILINE)[1:2]
-    return int(following[0], 16) if following else 0
+    addresses = re.findall(r"^\s*([0-9a-f]+):\t", listing, re.MULTILINE)
+    return int(addresses[1], 16) if len(addresses) > 1 else address
 
 
 class BochsDebugger:
@@ -72,29 +81,136 @@ class BochsDebugger:
     def __init__(self, request: Request, elf: Path):
         self.cpus = request.cpus
         self.elf = elf
-        self.cpu = 0                    # the CPU that the debugger's commands are about
-        self.on_console: Callable[[bytes], None] = lambda data: None
-        self.running = False
+        self.cpu = 0                # the one that the debugger's commands are about
         self.log = request.folder / "bochs.log"
-        (request.folder / "com1").unlink(missing_ok=True)
         self.console = bochs.open_console(request.folder / "com1")
         os.set_blocking(self.console, False)
-        configuration = bochs.configuration(request) + f'debug_symbols: file="{elf.with_suffix(".sym")}"\n'
-        (request.folder / "bochsrc").write_text(configuration)
+        self.printed = b""          # on COM1, and not yet asked for
+        symbols = f'debug_symbols: file="{elf.with_suffix(".sym")}"\n'
+        (request.folder / "bochsrc").write_text(bochs.configuration(request) + symbols)
         self.start(request.folder)
-        self.command("")                # what Bochs says of itself before its first prompt
 
     def start(self, folder: Path) -> None:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, TERMINAL_SIZE)
-        # On a dumb terminal the debugger's line editor sends no escape sequences. The machine's own screen is on
-        # another terminal, which Bochs opens for itself.
+        # On a dumb terminal the debugger's line editor sends no escape sequences. The machine's own screen does not
+        # come here: Bochs opens another terminal for it.
         self.process = start([bochs.program(), "-q", "-f", "bochsrc"], cwd=folder, stdin=theirs, stdout=theirs,
                              stderr=theirs, start_new_session=True, env={**os.environ, "TERM": "dumb"})
         os.close(theirs)
         self.terminal = fdspawn(ours)
+        try:
+            list(self.lines(PATIENCE))      # what Bochs says of itself before its first prompt
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         stop(self.process)
         self.terminal.close()
         os.close(self.console)
+        (self.log.parent / "com1").unlink()
+
+    def heard(self) -> bytes:
+        """What the kernel has printed on COM1 since it was last asked."""
+        try:
+            while data := os.read(self.console, 65536):
+                self.printed += data
+        except BlockingIOError:
+            pass
+        printed, self.printed = self.printed, b""
+        return printed
+
+    def send(self, command: str) -> None:
+        """Gives the debugger a line; lines() has its answer, of which the first line is the command itself."""
+        self.terminal.sendline(command)
+        chosen = re.fullmatch(r"\s*set\s+\$cpu\s*=\s*(\d+)\s*", command)
+        if chosen and int(chosen[1]) < self.cpus:
+            self.cpu = int(chosen[1])
+
+    def lines(self, patience: Union[float, None] = None) -> Iterator[str]:
+        """What the debugger prints until its next prompt, line by line; an empty one when nothing has come for a
+        moment. COM1 is emptied meanwhile, because Bochs stands still when it is full."""
+        deadline = None if patience is None else time.monotonic() + patience
+        while True:
+            found = self.terminal.expect([PROMPT, LINE, EOF, TIMEOUT], timeout=PAUSE)
+            self.printed = self.heard()
+            if found in (0, 2) and self.terminal.before:
+                yield self.terminal.before.decode(errors="replace")
+            if found == 0:
+                return
+            if found == 2:
+                self.process.wait()
+                self.printed = self.heard()
+                raise Ended("Bochs has ended")
+            if deadline and time.monotonic() > deadline:
+                raise DebuggerError(f"the machine did not stop within {patience:g} seconds")
+            yield self.terminal.after.decode(errors="replace").replace("\r\n", "\n") if found == 1 else ""
+
+    def command(self, command: str) -> list[str]:
+        """Gives the debugger a command and waits for its whole answer."""
+        self.send(command)
+        return [line for line in self.lines(PATIENCE) if line][1:]
+
+    def interrupt(self) -> None:
+        """Makes a running machine stop and the debugger prompt."""
+        self.process.send_signal(signal.SIGINT)
+
+    def registers(self) -> dict[str, int]:
+        tree = parse_tree(self.command(f'show "cpu{self.cpu}"'))
+        return {name: int(tree[theirs], 0) for theirs, name in REGISTERS.items()}
+
+    def read(self, address: int, size: int) -> int:
+        """A number in memory, at a linear address of the present CPU."""
+        answer = "".join(self.command(f"x /1{UNITS[size]}x {address:#x}"))
+        found = re.search(r":\s*0x([0-9a-f]+)\s*$", answer)
+        if not found:
+            raise LookupError(f"there is no memory at {address:#x}")
+        return int(found[1], 16)
+
+    def break_at(self, address: int) -> None:
+        """Sets a breakpoint. With several CPUs Bochs runs each for five instructions at a time and forgets to look
+        for breakpoints behind the fifth, so that it takes a second one at the next instruction."""
+        pair = [address, instruction_after(self.elf, address)] if self.cpus > 1 else [address]
+        for one in dict.fromkeys(pair):
+            self.command(f"lb {one:#x}")
+
+    def clear_breakpoints(self) -> None:
+        for line in self.command("blist"):
+            if "breakpoint" in line:
+                self.command(f"d {line.split()[0]}")
+
+    def follow(self, answer: list[str]) -> None:
+        """Chooses the CPU that has stopped at a breakpoint, which is not what Bochs does."""
+        stopped = re.search(r"^\((\d+)\) (?:Breakpoint|Magic|Caught)", "".join(answer), re.MULTILINE)
+        if stopped and int(stopped[1]) != self.cpu:
+            self.command(f"set $cpu={stopped[1]}")
+
+    def run_to(self, address: int) -> None:
+        """Runs until a CPU is about to execute the instruction at an address."""
+        self.break_at(address)
+        self.follow(self.command("c"))
+        self.clear_breakpoints()
+        seen = self.registers()["rip"]
+        if seen == instruction_after(self.elf, address) != address:
+            raise Missed(f"Bochs ran past {address:#x}")
+        if seen != address:
+            raise DebuggerError(f"the machine stopped at {seen:#x} instead of {address:#x}")
+
+
+def start_at(request: Request, elf: Path, address: int) -> BochsDebugger:
+    """A machine that stands at an address of the kernel for the first time. Whether Bochs runs past a breakpoint
+    depends on the number of instructions since the last stop, so a second try stops earlier, and then elsewhere."""
+    for extra in range(3):
+        debugger = BochsDebugger(request, elf)
+        try:
+            if extra:
+                debugger.command(f"s {extra}")
+            debugger.run_to(address)
+            return debugger
+        except Missed:
+            debugger.close()
+        except BaseException:
+            debugger.close()
+            raise
+    raise Missed(f"Bochs ran past {address:#x} each time")

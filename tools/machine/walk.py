@@ -1,0 +1,137 @@
+# A walk: the places at which to stop in a stage, what to look at there, what one should see, and why.
+# Here it is read from stages/NN/steps/NAME.toml and checked, and followed in a debugger, whichever that is.
+# Used by tools/step and by the tests of the walks. docs/formats/walk.schema.json describes the file.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator, Protocol
+
+import jsonschema
+
+try:
+    import tomllib
+except ImportError:         # before Python 3.11
+    import tomli as tomllib
+
+from layers import ROOT, stage_folders
+
+from .expression import ExpressionError, Place, View, evaluate, operands, parse
+from .structures import Structures
+from .symbols import Symbols
+
+SCHEMA = ROOT / "docs/formats/walk.schema.json"
+
+
+class WalkError(Exception):
+    """A walk cannot be read or followed; the message says where and why."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One stop of a walk."""
+
+    at: str                         # a label, or a register that holds the address at the point before
+    why: str
+    look: tuple[str, ...] = ()
+    expect: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A whole walk."""
+
+    name: str
+    title: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one expectation; `seen` shows the values that it is about."""
+
+    expected: str
+    holds: bool
+    seen: str
+
+
+class Debugger(Protocol):
+    """What a walk needs of a debugger."""
+
+    def run_to(self, address: int) -> None: ...
+
+    def registers(self) -> dict[str, int]: ...
+
+    def read(self, address: int, size: int) -> int: ...
+
+
+def walk_files(stage: str) -> dict[str, Path]:
+    """The walks of a stage by name, in order."""
+    return {path.stem: path for path in sorted((stage_folders()[stage] / "steps").glob("*.toml"))}
+
+
+def load_walk(path: Path) -> Walk:
+    """Reads a walk and refuses one that is not of the format."""
+    try:
+        with open(path, "rb") as file:
+            data = tomllib.load(file)
+        jsonschema.validate(data, json.loads(SCHEMA.read_text()))
+        for point in data["point"]:
+            for text in [*point.get("look", []), *point.get("expect", [])]:
+                parse(text)
+    except tomllib.TOMLDecodeError as error:
+        raise WalkError(f"{path}: {error}") from None
+    except jsonschema.ValidationError as error:
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
+        raise WalkError(f"{path}{place and ': ' + place.lstrip('.')}: {error.message}") from None
+    except ExpressionError as error:
+        raise WalkError(f"{path}: {error}") from None
+    points = [Point(point["at"], point["why"], tuple(point.get("look", ())), tuple(point.get("expect", ())))
+              for point in data["point"]]
+    return Walk(path.stem, data["title"], tuple(points))
+
+
+class Kernel:
+    """What is known of a kernel before it runs."""
+
+    def __init__(self, elf: Path):
+        self.symbols = Symbols(elf, ROOT)
+        self.structures = Structures(elf)
+        self.addresses = dict(zip(self.symbols.names, self.symbols.addresses))
+
+    def view(self, debugger: Debugger) -> View:
+        """What the debugger shows now."""
+        return View(debugger.registers(), debugger.read, self.addresses, self.structures)
+
+    def address_of(self, point: Point, before: View | None) -> int:
+        """Where a point is, as far as it can be known; a register is that of the point before."""
+        if point.at in self.addresses:
+            return self.addresses[point.at]
+        if before and point.at in before.registers:
+            return before.registers[point.at]
+        raise WalkError(f"the kernel has no symbol '{point.at}'")
+
+
+def follow(walk: Walk, kernel: Kernel, debugger: Debugger) -> Iterator[tuple[Point, View]]:
+    """Runs from point to point and gives what there is to see at each."""
+    view = None
+    for point in walk.points:
+        address = kernel.address_of(point, view)
+        debugger.run_to(address)
+        view = kernel.view(debugger)
+        yield point, view
+
+
+def findings(point: Point, view: View) -> list[Finding]:
+    """Compares what a point expects with what is there."""
+    return [Finding(text, bool(evaluate(text, view)), show_all(operands(text), view)) for text in point.expect]
+
+
+def show_all(texts: list[str], view: View) -> str:
+    return ", ".join(f"{text} = {show(evaluate(text, view))}" for text in texts)
+
+
+def show(value: int | bool | Place) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:#x}"
