@@ -65,16 +65,15 @@ def module(name: str, *arguments: str, copies: int = 1) -> str:
 
 def read_tasks(log: bytes) -> list[Task]:
     """The ends of programs in the order of the log."""
-    tasks, before, killed = [], b"", None
+    tasks, before, killed = [], b"", {}
     for line in log.splitlines(keepends=True):
         if KILLED.fullmatch(line):
-            killed = KILLED.fullmatch(line)
+            number, _, reason, rip = KILLED.fullmatch(line).groups()
+            killed[number] = (reason.decode(), int(rip, 16))
         elif EXIT.fullmatch(line):
             number, command, status = EXIT.fullmatch(line).groups()
-            mine = killed if killed and killed[1] == number else None
-            tasks.append(Task(int(number), command.decode(), int(status), mine[3].decode() if mine else "",
-                              int(mine[4], 16) if mine else 0, before))
-            before, killed = b"", None
+            tasks.append(Task(int(number), command.decode(), int(status), *killed.pop(number, ("", 0)), before))
+            before = b""
         elif not (killed and line.startswith(b"  ") or line.startswith(LESSON_LINES)):     # "  ": its registers
             before += line
     return tasks
