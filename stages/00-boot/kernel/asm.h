@@ -1,6 +1,7 @@
 /* asm.h: what every assembly file begins with: Intel syntax, as in the manuals, and the names that debuggers need.
  * SPDX-License-Identifier: MIT */
 #pragma once
+/* clang-format off */
 .intel_syntax noprefix
 
 /* Type and size let a debugger say "syscall_entry+3" instead of a number. */

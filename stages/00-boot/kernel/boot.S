@@ -4,7 +4,8 @@
  * Everything in section .boot is linked at its physical address. Source: Multiboot2 Specification, "Machine state". */
 #include <kernel/asm.h>
 #include <kernel/machine.h>
-#include <kernel/memory_layout.h>
+#include <kernel/memory.h>
+#include <kernel/multiboot2.h>
 #include <kernel/x86.h>
 
 #define MULTIBOOT2_HEADER_MAGIC 0xe85250d6
@@ -36,15 +37,6 @@ FUNCTION(boot_entry)
     jne     boot_fail
 
     mov     ebp, offset no_long_mode
-    pushfd                          /* a CPU without CPUID cannot toggle RFLAGS.ID */
-    xor     dword ptr [esp], RFLAGS_ID
-    mov     edx, [esp]
-    popfd
-    pushfd
-    pop     eax
-    xor     eax, edx
-    test    eax, RFLAGS_ID
-    jnz     boot_fail
     mov     eax, 0x80000000         /* the highest extended leaf */
     cpuid
     cmp     eax, 0x80000001
@@ -82,10 +74,10 @@ END(boot_entry)
 
 /* In:   ebp = a message. Says it on COM1 and on the VGA text screen, ends the emulator or halts. */
 FUNCTION(boot_fail)
-    mov     edi, 0xb8000
+    mov     edi, VGA_TEXT
 1:  mov     dx, COM1 + COM_LINE_STATUS
     in      al, dx
-    test    al, COM_TRANSMIT_EMPTY
+    test    al, COM_HOLDER_EMPTY
     jz      1b
     mov     al, [ebp]
     inc     ebp

@@ -1,54 +1,45 @@
-/* command_line.c: the words after the kernel's name. Used by main.c.
+/* command_line.c: the words after the kernel's name in the boot loader's menu. Used by main.c.
  * SPDX-License-Identifier: MIT */
-#include <kernel/command_line.h>
-#include <kernel/printk.h>
-#include <kernel/string.h>
-#include <stddef.h>
+#include <kernel/kernel.h>
+#include <kernel/multiboot2.h>
 
 static const char *line = "";
 
-/* The next word at or after `from`; its length in *length, 0 at the end of the line. */
-static const char *next_word(const char *from, size_t *length)
-{
-    while (*from == ' ')
-        from++;
-    for (*length = 0; from[*length] && from[*length] != ' '; ++*length)
+static size_t word_length(const char *word) {
+    size_t length = 0;
+    while (word[length] && word[length] != ' ')
+        length++;
+    return length;
+}
+
+static bool same_word(const char *a, const char *b) {
+    return word_length(a) == word_length(b) && memcmp(a, b, word_length(a)) == 0;
+}
+
+/* Where the word after this one begins, or the end of the line. */
+static const char *next_word(const char *word) {
+    for (word += word_length(word); *word == ' '; word++)
         ;
-    return from;
+    return word;
 }
 
-static bool is_word(const char *text, size_t length, const char *word)
-{
-    return strlen(word) == length && memcmp(text, word, length) == 0;
-}
-
-bool command_line_has(const char *word)
-{
-    size_t length;
-    for (const char *w = next_word(line, &length); length; w = next_word(w + length, &length))
-        if (is_word(w, length, word))
+bool command_line_has(const char *word) {
+    for (const char *w = line; *w; w = next_word(w))
+        if (same_word(w, word))
             return true;
     return false;
 }
 
-static void warn_unknown(const char *word, size_t length)
-{
-    char shown[40] = {0}; /* printk has no maximum width */
-    memcpy(shown, word, length < sizeof(shown) ? length : sizeof(shown) - 1);
-    printk("warning: unknown word '%s' on the kernel command line\n", shown);
-}
-
-void command_line_init(const struct multiboot2_info *info, const char *const *known)
-{
-    size_t length;
+void command_line_init(const struct multiboot2_info *info, const char *const *known) {
     const struct multiboot2_command_line *tag = multiboot2_find(info, MULTIBOOT2_COMMAND_LINE, NULL);
-    if (tag)
-        line = multiboot2_string(&tag->tag, tag->string);
-    for (const char *w = next_word(line, &length); length; w = next_word(w + length, &length)) {
-        const char *const *k = known;
-        while (*k && !is_word(w, length, *k))
+    line = tag ? multiboot2_string(&tag->tag, tag->string) : "";
+    for (const char *w = line; *w; w = next_word(w)) {
+        unsigned k = 0;
+        char shown[40] = "";
+        while (known[k] && !same_word(w, known[k]))
             k++;
-        if (!*k)
-            warn_unknown(w, length);
+        memcpy(shown, w, word_length(w) < sizeof(shown) ? word_length(w) : sizeof(shown) - 1);
+        if (!known[k])
+            printk("warning: unknown word '%s' on the kernel command line\n", shown);
     }
 }

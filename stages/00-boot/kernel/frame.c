@@ -3,12 +3,9 @@
  *
  * Two allocators that hand out the same frame give a crash far away from its cause, so there is one from the start.
  * Memory that was never used is not touched, not even to link it into a list: 64 GiB cost no more than 32 MiB. */
-#include <kernel/compiler.h>
-#include <kernel/frame.h>
+#include <kernel/kernel.h>
 #include <kernel/lock.h>
-#include <kernel/memory_layout.h>
-#include <kernel/string.h>
-#include <stdbool.h>
+#include <kernel/memory.h>
 
 struct extent {
     uint64_t start, end; /* physical, page-aligned */
@@ -16,15 +13,14 @@ struct extent {
 
 static struct lock frame_lock;
 static const struct multiboot2_info *boot_info;
-static struct extent fresh;  /* never used so far, next in line */
-static uint64_t free_list;   /* given back: each frame begins with the address of the next */
+static struct extent fresh; /* never used so far, next in line */
+static uint64_t free_list;  /* given back: each frame begins with the address of the next */
 static uint64_t free_count;
 
 extern char image_start[], image_end[];
 
 /* Takes [start, end) out of the extent: cuts off its tail, or else moves its start up. */
-static bool moved_by(struct extent *extent, uint64_t start, uint64_t end)
-{
+static bool moved_by(struct extent *extent, uint64_t start, uint64_t end) {
     if (end <= extent->start || start >= extent->end)
         return false;
     if (page_align_down(start) > extent->start) {
@@ -36,8 +32,7 @@ static bool moved_by(struct extent *extent, uint64_t start, uint64_t end)
 }
 
 /* Takes out all that is in use since before the kernel began. True if the start moved: then look again. */
-static bool moved_by_any(struct extent *extent)
-{
+static bool moved_by_any(struct extent *extent) {
     struct multiboot2_memory memory;
     bool moved = moved_by(extent, 0, 0x100000); /* BIOS data, the VGA screen, the page where other CPUs start */
     moved |= moved_by(extent, (uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE);
@@ -52,8 +47,7 @@ static bool moved_by_any(struct extent *extent)
 }
 
 /* The lowest free extent at or above the given address; empty (start 0) at the end of memory. */
-static struct extent next_extent(uint64_t from)
-{
+static struct extent next_extent(uint64_t from) {
     for (;;) {
         struct extent best = {0, 0};
         struct multiboot2_memory memory;
@@ -72,16 +66,14 @@ static struct extent next_extent(uint64_t from)
     }
 }
 
-void frame_init(const struct multiboot2_info *info)
-{
+void frame_init(const struct multiboot2_info *info) {
     boot_info = info;
     fresh = next_extent(0);
     for (struct extent e = fresh; e.start < e.end; e = next_extent(e.end))
         free_count += (e.end - e.start) / PAGE_SIZE;
 }
 
-uint64_t frame_alloc(void)
-{
+uint64_t frame_alloc(void) {
     uint64_t flags = lock_acquire(&frame_lock);
     uint64_t frame = free_list;
     if (frame) {
@@ -97,16 +89,14 @@ uint64_t frame_alloc(void)
     return frame;
 }
 
-uint64_t frame_alloc_zeroed(void)
-{
+uint64_t frame_alloc_zeroed(void) {
     uint64_t frame = frame_alloc();
     if (frame)
         memset(phys_to_virt(frame), 0, PAGE_SIZE);
     return frame;
 }
 
-void frame_free(uint64_t frame)
-{
+void frame_free(uint64_t frame) {
     uint64_t flags = lock_acquire(&frame_lock);
     *(uint64_t *)phys_to_virt(frame) = free_list;
     free_list = frame;
@@ -114,7 +104,4 @@ void frame_free(uint64_t frame)
     lock_release(&frame_lock, flags);
 }
 
-uint64_t frame_count_free(void)
-{
-    return READ_ONCE(free_count);
-}
+uint64_t frame_count_free(void) { return READ_ONCE(free_count); }

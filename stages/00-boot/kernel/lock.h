@@ -4,20 +4,17 @@
 #pragma once
 #include <kernel/x86.h>
 
-struct lock {
-};
+struct lock {};
 
 /* Returns the RFLAGS from before, for lock_release(): the section may itself be inside another one. */
-static inline uint64_t lock_acquire(struct lock *lock)
-{
+static inline uint64_t lock_acquire(struct lock *lock) {
     (void)lock;
     uint64_t flags = read_rflags();
     cli();
     return flags;
 }
 
-static inline void lock_release(struct lock *lock, uint64_t flags)
-{
+static inline void lock_release(struct lock *lock, uint64_t flags) {
     (void)lock;
     if (flags & RFLAGS_IF)
         sti();

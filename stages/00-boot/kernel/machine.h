@@ -2,13 +2,15 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
-#define COM1               0x3f8 /* the first serial port of every PC */
-#define COM_INTERRUPTS     1     /* offsets from COM1; sources: PC16550D data sheet, "Registers" */
-#define COM_FIFO           2
-#define COM_LINE           3
-#define COM_MODEM          4
-#define COM_LINE_STATUS    5
-#define COM_TRANSMIT_EMPTY 0x20
+/* The first serial port of every PC; its registers by their offset. Source: PC16550D data sheet, "Registers". */
+#define COM1             0x3f8
+#define COM_INTERRUPTS   1
+#define COM_FIFO         2
+#define COM_LINE         3
+#define COM_MODEM        4
+#define COM_LINE_STATUS  5
+#define COM_HOLDER_EMPTY 0x20 /* it takes the next character */
+#define COM_ALL_SENT     0x40 /* the last one has left */
 
 /* QEMU's isa-debug-exit, as tools/boot sets it up: the value v ends it with status 2v + 1. */
 #define QEMU_EXIT_PORT 0xf4
@@ -16,10 +18,3 @@
 #define EXIT_BAD       0x11
 /* Bochs: the letter D stops in its debugger, the word Shutdown ends it with status 1. */
 #define BOCHS_EXIT_PORT 0x8900
-
-#ifndef __ASSEMBLER__
-#include <stdbool.h>
-
-/* Ends the emulator with success or failure; on a real machine this CPU halts for ever. */
-_Noreturn void machine_exit(bool good);
-#endif

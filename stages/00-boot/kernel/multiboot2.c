@@ -1,13 +1,11 @@
 /* multiboot2.c: the walk through the boot information. Used by main.c, frame.c, console.c, program.c and acpi.c.
  * SPDX-License-Identifier: MIT */
-#include <kernel/memory_layout.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 #include <kernel/multiboot2.h>
-#include <stdbool.h>
-#include <stddef.h>
 
 /* A tag that is shorter than its structure is passed over as if it were not there. */
-static uint32_t least_size(uint32_t type)
-{
+static uint32_t least_size(uint32_t type) {
     switch (type) {
     case MULTIBOOT2_COMMAND_LINE:
         return sizeof(struct multiboot2_command_line);
@@ -22,8 +20,7 @@ static uint32_t least_size(uint32_t type)
     }
 }
 
-const void *multiboot2_find(const struct multiboot2_info *info, uint32_t type, const void *previous)
-{
+const void *multiboot2_find(const struct multiboot2_info *info, uint32_t type, const void *previous) {
     const uint8_t *start = (const uint8_t *)info;
     uint64_t offset = sizeof(*info);
     bool passed = !previous;
@@ -39,8 +36,7 @@ const void *multiboot2_find(const struct multiboot2_info *info, uint32_t type, c
     return NULL;
 }
 
-int multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct multiboot2_memory *memory)
-{
+int multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct multiboot2_memory *memory) {
     const struct multiboot2_memory_map *map = multiboot2_find(info, MULTIBOOT2_MEMORY_MAP, NULL);
     if (!map || map->entry_size < sizeof(*memory))
         return 0;
@@ -55,8 +51,7 @@ int multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct mul
     return 1;
 }
 
-const char *multiboot2_string(const struct multiboot2_tag *tag, const char *string)
-{
+const char *multiboot2_string(const struct multiboot2_tag *tag, const char *string) {
     const char *end = (const char *)tag + tag->size;
     for (const char *c = string; c < end; c++)
         if (!*c)

@@ -3,6 +3,12 @@
  *
  * Source: Multiboot2 Specification, "Boot information format". */
 #pragma once
+
+#define FRAMEBUFFER_EGA_TEXT 2
+#define VGA_TEXT             0xb8000 /* where every VGA has its text screen */
+#define MEMORY_AVAILABLE     1
+
+#ifndef __ASSEMBLER__
 #include <stdint.h>
 
 enum multiboot2_tag_type {
@@ -42,15 +48,11 @@ struct multiboot2_memory_map {
     uint32_t entry_version;
 };
 
-#define MEMORY_AVAILABLE 1
-
 struct multiboot2_memory {
     uint64_t base, length;
     uint32_t type;
     uint32_t reserved;
 };
-
-#define FRAMEBUFFER_EGA_TEXT 2
 
 struct multiboot2_framebuffer {
     struct multiboot2_tag tag;
@@ -69,3 +71,7 @@ int multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct mul
 
 /* The string of a tag that ends in one, or "" if it has no end within the tag. */
 const char *multiboot2_string(const struct multiboot2_tag *tag, const char *string);
+
+/* Remembers the kernel's command line, and warns of each word that is not in the list, which ends in NULL. */
+void command_line_init(const struct multiboot2_info *info, const char *const *known);
+#endif

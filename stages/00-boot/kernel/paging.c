@@ -3,30 +3,18 @@
  *
  * Source: SDM 3A, "4-Level Paging and 5-Level Paging". No page is both writable and executable, through no alias:
  * the kernel's text is read-only in the direct window as well. */
-#include <kernel/compiler.h>
-#include <kernel/frame.h>
-#include <kernel/memory_layout.h>
-#include <kernel/paging.h>
-#include <kernel/panic.h>
-#include <kernel/x86.h>
-#include <stddef.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 
 uint64_t kernel_pml4[512] __attribute__((aligned(PAGE_SIZE)));
 
 extern char text_start[], text_end[], rodata_end[], image_end[], boot_stack_guard[];
 
-static uint64_t image_phys(const char *symbol)
-{
-    return (uint64_t)symbol - KERNEL_BASE;
-}
+static uint64_t image_phys(const char *symbol) { return (uint64_t)symbol - KERNEL_BASE; }
 
-uint64_t kernel_cr3(void)
-{
-    return image_phys((const char *)kernel_pml4);
-}
+uint64_t kernel_cr3(void) { return image_phys((const char *)kernel_pml4); }
 
-uint64_t *page_entry(uint64_t *table, uint64_t address, unsigned level, bool create)
-{
+uint64_t *page_entry(uint64_t *table, uint64_t address, unsigned level, bool create) {
     /* The user bit counts only if it is set at every level; the kernel's half has it at none. */
     uint64_t user = address < USER_TOP ? PTE_USER : 0;
     for (unsigned l = 4;; l--) {
@@ -44,8 +32,7 @@ uint64_t *page_entry(uint64_t *table, uint64_t address, unsigned level, bool cre
 }
 
 /* Maps [virt, virt + size) in large pages where it can. Leaves alone what is mapped already. */
-static void map_kernel(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags)
-{
+static void map_kernel(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags) {
     while (size) {
         bool large = (virt | phys) % LARGE_PAGE_SIZE == 0 && size >= LARGE_PAGE_SIZE;
         uint64_t *entry = page_entry(kernel_pml4, virt, large ? 2 : 1, true);
@@ -60,13 +47,11 @@ static void map_kernel(uint64_t virt, uint64_t phys, uint64_t size, uint64_t fla
     }
 }
 
-static void map_image(const char *start, const char *end, uint64_t flags)
-{
+static void map_image(const char *start, const char *end, uint64_t flags) {
     map_kernel((uint64_t)start, image_phys(start), (uint64_t)(end - start), flags);
 }
 
-void *map_physical(uint64_t phys, uint64_t size, uint64_t flags)
-{
+void *map_physical(uint64_t phys, uint64_t size, uint64_t flags) {
     uint64_t start = page_align_down(phys);
     if (phys >= DIRECT_SIZE || size > DIRECT_SIZE - phys)
         return NULL;
@@ -74,8 +59,7 @@ void *map_physical(uint64_t phys, uint64_t size, uint64_t flags)
     return phys_to_virt(phys);
 }
 
-void paging_init(const struct multiboot2_info *info)
-{
+void paging_init(const struct multiboot2_info *info) {
     struct multiboot2_memory memory;
     map_image(text_start, text_end, 0);
     map_image(text_end, rodata_end, PTE_NX);
@@ -92,18 +76,11 @@ void paging_init(const struct multiboot2_info *info)
     /* Every address space copies the top-level entries once, so the one for the kernel stacks must exist from now. */
     if (!page_entry(kernel_pml4, STACK_BASE, 3, true))
         panic("no memory for the kernel's page tables");
-    paging_load();
-}
-
-void paging_load(void)
-{
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE); /* else the NX bits are reserved bits, and the next fetch faults */
-    write_cr0(read_cr0() | CR0_WP);              /* else ring 0 may write to read-only pages */
     write_cr3(kernel_cr3());
 }
 
-bool kernel_address_mapped(uint64_t address)
-{
+bool kernel_address_mapped(uint64_t address) {
     if (address < DIRECT_BASE)
         return false;
     uint64_t *entry = page_entry(kernel_pml4, address, 1, false);

@@ -1,19 +1,27 @@
-/* panic.c: the report of a kernel that cannot go on. tools/boot adds symbols and lines to the addresses.
+/* panic.c: the end of the run, and the report of a kernel that cannot go on. tools/boot adds symbols and lines to the addresses.
  * SPDX-License-Identifier: MIT
  *
  * Runs in any state: it trusts no pointer, takes no lock, and a fault in it ends the run at once. */
 #include <kernel/console.h>
+#include <kernel/kernel.h>
 #include <kernel/machine.h>
-#include <kernel/paging.h>
-#include <kernel/panic.h>
-#include <kernel/printk.h>
+#include <kernel/memory.h>
 #include <kernel/stop.h>
-#include <stddef.h>
 
 #define BACKTRACE_MAX 24
 
-static void begin(const char *format, va_list arguments)
-{
+_Noreturn void machine_exit(bool good) {
+    cli();
+    while (!(inb(COM1 + COM_LINE_STATUS) & COM_ALL_SENT))
+        pause();
+    outb(QEMU_EXIT_PORT, good ? EXIT_GOOD : EXIT_BAD);
+    for (const char *word = good ? "D" : "Shutdown"; *word; word++)
+        outb(BOCHS_EXIT_PORT, (uint8_t)*word);
+    for (;;)
+        hlt();
+}
+
+static void begin(const char *format, va_list arguments) {
     static bool reporting;
     cli();
     unsigned cpu = stop_other_cpus();
@@ -27,16 +35,14 @@ static void begin(const char *format, va_list arguments)
     format_text(console_put, format, arguments);
 }
 
-void panic_begin(const char *format, ...)
-{
+void panic_begin(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     begin(format, arguments);
     va_end(arguments);
 }
 
-_Noreturn void panic_end(uint64_t rip, uint64_t rbp)
-{
+_Noreturn void panic_end(uint64_t rip, uint64_t rbp) {
     printk("  backtrace:\n");
     for (unsigned n = 0; n < BACKTRACE_MAX; n++) {
         printk("    %p\n", (void *)rip);
@@ -49,8 +55,7 @@ _Noreturn void panic_end(uint64_t rip, uint64_t rbp)
     machine_exit(false);
 }
 
-_Noreturn void panic(const char *format, ...)
-{
+_Noreturn void panic(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     begin(format, arguments);

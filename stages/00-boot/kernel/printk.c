@@ -1,17 +1,14 @@
 /* printk.c: formatted lines on the console.
  * SPDX-License-Identifier: MIT */
 #include <kernel/console.h>
-#include <kernel/printk.h>
-#include <kernel/string.h>
-#include <stdbool.h>
+#include <kernel/kernel.h>
 
 struct field {
     unsigned width;
     bool zero, left, wide; /* the flags 0 and -, the length l */
 };
 
-static void put_padded(void (*put)(char), const struct field *field, const char *text, size_t length)
-{
+static void put_padded(void (*put)(char), const struct field *field, const char *text, size_t length) {
     for (size_t i = length; i < field->width && !field->left; i++)
         put(field->zero ? '0' : ' ');
     for (size_t i = 0; i < length; i++)
@@ -20,8 +17,7 @@ static void put_padded(void (*put)(char), const struct field *field, const char 
         put(' ');
 }
 
-static void put_number(void (*put)(char), struct field *field, uint64_t value, unsigned base, bool negative)
-{
+static void put_number(void (*put)(char), struct field *field, uint64_t value, unsigned base, bool negative) {
     char digits[21]; /* a sign and the 20 decimal digits of 2^64 */
     unsigned start = sizeof(digits);
     do {
@@ -33,8 +29,7 @@ static void put_number(void (*put)(char), struct field *field, uint64_t value, u
     put_padded(put, field, digits + start, sizeof(digits) - start);
 }
 
-void format_text(void (*put)(char), const char *format, va_list arguments)
-{
+void format_text(void (*put)(char), const char *format, va_list arguments) {
     for (; *format; format++) {
         if (*format != '%') {
             put(*format);
@@ -80,8 +75,7 @@ void format_text(void (*put)(char), const char *format, va_list arguments)
     }
 }
 
-void printk(const char *format, ...)
-{
+void printk(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     uint64_t flags = lock_acquire(&console_lock);

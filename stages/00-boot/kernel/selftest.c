@@ -1,22 +1,19 @@
 /* selftest.c: runs the tests that the linker has collected. Called by main.c.
  * SPDX-License-Identifier: MIT */
-#include <kernel/machine.h>
-#include <kernel/printk.h>
+#include <kernel/kernel.h>
 #include <kernel/selftest.h>
 
 extern const struct test tests_start[], tests_end[];
 static const struct test *running;
 static unsigned checks, failed;
 
-void ok(bool condition, const char *text)
-{
+void ok(bool condition, const char *text) {
     checks++;
     failed += !condition;
     printk("%s %u - %s: %s\n", condition ? "ok" : "not ok", checks, running->name, text);
 }
 
-_Noreturn void selftest_run(void)
-{
+_Noreturn void selftest_run(void) {
     printk("TAP version 13\n");
     for (running = tests_start; running < tests_end; running++)
         running->run();

@@ -11,9 +11,9 @@ struct test {
     void (*run)(void);
 };
 
-#define TEST(function)                                                                             \
-    static void function(void);                                                                    \
-    __attribute__((section(".tests"), used)) static const struct test test_##function = {#function, function};   \
+#define TEST(function)                                                                                                 \
+    static void function(void);                                                                                        \
+    __attribute__((section(".tests"), used)) static const struct test test_##function = {#function, function};         \
     static void function(void)
 
 /* One check of the running test. text says what holds when it is right. */

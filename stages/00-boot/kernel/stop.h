@@ -3,7 +3,4 @@
 #pragma once
 
 /* Stops every other CPU, for ever. Returns the number of this one. */
-static inline unsigned stop_other_cpus(void)
-{
-    return 0;
-}
+static inline unsigned stop_other_cpus(void) { return 0; }

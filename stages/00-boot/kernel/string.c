@@ -2,17 +2,15 @@
  * SPDX-License-Identifier: MIT
  *
  * The string instructions go up because RFLAGS.DF is clear, which every entry to the kernel has to see to. */
-#include <kernel/string.h>
+#include <kernel/kernel.h>
 
-void *memcpy(void *to, const void *from, size_t size)
-{
+void *memcpy(void *to, const void *from, size_t size) {
     void *d = to;
     __asm__ volatile("rep movsb" : "+D"(d), "+S"(from), "+c"(size) : : "memory");
     return to;
 }
 
-void *memmove(void *to, const void *from, size_t size)
-{
+void *memmove(void *to, const void *from, size_t size) {
     char *d = to;
     const char *s = from;
     if (d <= s)
@@ -22,15 +20,13 @@ void *memmove(void *to, const void *from, size_t size)
     return to;
 }
 
-void *memset(void *to, int byte, size_t size)
-{
+void *memset(void *to, int byte, size_t size) {
     void *d = to;
     __asm__ volatile("rep stosb" : "+D"(d), "+c"(size) : "a"(byte) : "memory");
     return to;
 }
 
-int memcmp(const void *a, const void *b, size_t size)
-{
+int memcmp(const void *a, const void *b, size_t size) {
     const unsigned char *x = a, *y = b;
     for (size_t i = 0; i < size; i++)
         if (x[i] != y[i])
@@ -38,17 +34,9 @@ int memcmp(const void *a, const void *b, size_t size)
     return 0;
 }
 
-size_t strlen(const char *string)
-{
+size_t strlen(const char *string) {
     size_t length = 0;
     while (string[length])
         length++;
     return length;
-}
-
-bool string_equal(const char *a, const char *b)
-{
-    while (*a && *a == *b)
-        a++, b++;
-    return *a == *b;
 }

@@ -15,13 +15,10 @@
 #define CR0_CD (1 << 30)
 #define CR0_PG 0x80000000
 
-#define CR4_TSD        (1 << 2)
 #define CR4_PAE        (1 << 5)
-#define CR4_MCE        (1 << 6)
 #define CR4_OSFXSR     (1 << 9)
 #define CR4_OSXMMEXCPT (1 << 10)
 #define CR4_UMIP       (1 << 11)
-#define CR4_FSGSBASE   (1 << 16)
 #define CR4_SMEP       (1 << 20)
 #define CR4_SMAP       (1 << 21)
 
@@ -43,7 +40,7 @@
 
 /* What ring 3 can set for itself by POPF; IOPL, IF, VM, RF are not among them. */
 #define RFLAGS_USER                                                                                                    \
-    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_DF | RFLAGS_OF | RFLAGS_NT |         \
+    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_DF | RFLAGS_OF | RFLAGS_NT |       \
      RFLAGS_AC | RFLAGS_ID)
 
 #define MSR_APIC_BASE      0x1b
@@ -80,121 +77,63 @@
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
-static inline void outb(uint16_t port, uint8_t value)
-{
-    __asm__ volatile("out %1, %0" : : "a"(value), "Nd"(port));
-}
+static inline void outb(uint16_t port, uint8_t value) { __asm__ volatile("out %1, %0" : : "a"(value), "Nd"(port)); }
 
-static inline uint8_t inb(uint16_t port)
-{
+static inline uint8_t inb(uint16_t port) {
     uint8_t value;
     __asm__ volatile("in %0, %1" : "=a"(value) : "Nd"(port));
     return value;
 }
 
-static inline uint64_t rdmsr(uint32_t msr)
-{
+static inline uint64_t rdmsr(uint32_t msr) {
     uint32_t low, high;
     __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
     return low | (uint64_t)high << 32;
 }
 
-static inline void wrmsr(uint32_t msr, uint64_t value)
-{
+static inline void wrmsr(uint32_t msr, uint64_t value) {
     __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
-static inline uint64_t read_cr0(void)
-{
-    uint64_t value;
-    __asm__ volatile("mov %0, cr0" : "=r"(value));
-    return value;
-}
+#define CONTROL_REGISTER(name)                                                                                         \
+    static inline uint64_t read_##name(void) {                                                                         \
+        uint64_t value;                                                                                                \
+        __asm__ volatile("mov %0, " #name : "=r"(value));                                                              \
+        return value;                                                                                                  \
+    }                                                                                                                  \
+    static inline void write_##name(uint64_t value) { __asm__ volatile("mov " #name ", %0" : : "r"(value) : "memory"); }
 
-static inline void write_cr0(uint64_t value)
-{
-    __asm__ volatile("mov cr0, %0" : : "r"(value) : "memory");
-}
+CONTROL_REGISTER(cr0)
+CONTROL_REGISTER(cr2)
+CONTROL_REGISTER(cr3)
+CONTROL_REGISTER(cr4)
+CONTROL_REGISTER(dr6)
 
-static inline uint64_t read_cr2(void)
-{
-    uint64_t value;
-    __asm__ volatile("mov %0, cr2" : "=r"(value));
-    return value;
-}
+static inline void invlpg(uint64_t address) { __asm__ volatile("invlpg [%0]" : : "r"(address) : "memory"); }
 
-static inline uint64_t read_cr3(void)
-{
-    uint64_t value;
-    __asm__ volatile("mov %0, cr3" : "=r"(value));
-    return value;
-}
+static inline void cli(void) { __asm__ volatile("cli" : : : "memory"); }
 
-static inline void write_cr3(uint64_t value)
-{
-    __asm__ volatile("mov cr3, %0" : : "r"(value) : "memory");
-}
+static inline void sti(void) { __asm__ volatile("sti" : : : "memory"); }
 
-static inline uint64_t read_cr4(void)
-{
-    uint64_t value;
-    __asm__ volatile("mov %0, cr4" : "=r"(value));
-    return value;
-}
-
-static inline void write_cr4(uint64_t value)
-{
-    __asm__ volatile("mov cr4, %0" : : "r"(value) : "memory");
-}
-
-static inline void invlpg(uint64_t address)
-{
-    __asm__ volatile("invlpg [%0]" : : "r"(address) : "memory");
-}
-
-static inline void cli(void)
-{
-    __asm__ volatile("cli" : : : "memory");
-}
-
-static inline void sti(void)
-{
-    __asm__ volatile("sti" : : : "memory");
-}
-
-static inline void hlt(void)
-{
-    __asm__ volatile("hlt" : : : "memory");
-}
+static inline void hlt(void) { __asm__ volatile("hlt" : : : "memory"); }
 
 /* In every wait loop: it frees the sibling thread, and lets an emulator run another CPU. */
-static inline void pause(void)
-{
-    __asm__ volatile("pause" : : : "memory");
-}
+static inline void pause(void) { __asm__ volatile("pause" : : : "memory"); }
 
-static inline uint64_t read_rflags(void)
-{
+static inline uint64_t read_rflags(void) {
     uint64_t flags;
     __asm__ volatile("pushfq; pop %0" : "=r"(flags) : : "memory");
     return flags;
 }
 
-static inline uint64_t rdtsc(void)
-{
+static inline uint64_t rdtsc(void) {
     uint32_t low, high;
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
     return low | (uint64_t)high << 32;
 }
 
-struct cpuid {
-    uint32_t eax, ebx, ecx, edx;
-};
-
-static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
-{
-    struct cpuid r;
-    __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
-    return r;
+/* answer: EAX, EBX, ECX, EDX; of subleaf 0. */
+static inline void cpuid(uint32_t leaf, uint32_t answer[4]) {
+    __asm__ volatile("cpuid" : "=a"(answer[0]), "=b"(answer[1]), "=c"(answer[2]), "=d"(answer[3]) : "a"(leaf), "c"(0));
 }
 #endif

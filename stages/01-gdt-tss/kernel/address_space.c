@@ -1,22 +1,15 @@
 /* address_space.c: builds and takes down the program's half of the page tables. Used by program.c, user_memory.c.
  * SPDX-License-Identifier: MIT */
 #include <kernel/address_space.h>
-#include <kernel/frame.h>
-#include <kernel/memory_layout.h>
-#include <kernel/paging.h>
-#include <kernel/string.h>
-#include <kernel/x86.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 
 #define LARGEST_STEP  LARGE_PAGE_SIZE /* what one level-1 table spans */
 #define PTE_PROT_NONE 0x200           /* not present, but taken: a bit that the CPU leaves to us */
 
-static uint64_t *pml4(const struct address_space *space)
-{
-    return phys_to_virt(space->cr3);
-}
+static uint64_t *pml4(const struct address_space *space) { return phys_to_virt(space->cr3); }
 
-bool address_space_create(struct address_space *space)
-{
+bool address_space_create(struct address_space *space) {
     *space = (struct address_space){.cr3 = frame_alloc_zeroed()};
     if (!space->cr3)
         return false;
@@ -25,8 +18,7 @@ bool address_space_create(struct address_space *space)
 }
 
 /* Frees the pages of [start, end), which lie below the given table, and with `tables` the tables below it as well. */
-static void free_range(uint64_t *table, unsigned level, uint64_t start, uint64_t end, bool tables)
-{
+static void free_range(uint64_t *table, unsigned level, uint64_t start, uint64_t end, bool tables) {
     unsigned shift = 12 + 9 * (level - 1);
     uint64_t next;
     for (uint64_t address = start; address < end; address = next) {
@@ -44,19 +36,16 @@ static void free_range(uint64_t *table, unsigned level, uint64_t start, uint64_t
     }
 }
 
-void address_space_destroy(struct address_space *space)
-{
+void address_space_destroy(struct address_space *space) {
     free_range(pml4(space), 4, 0, USER_TOP, true);
     frame_free(space->cr3);
 }
 
-void user_unmap(struct address_space *space, uint64_t start, uint64_t size)
-{
+void user_unmap(struct address_space *space, uint64_t start, uint64_t size) {
     free_range(pml4(space), 4, start, start + size, false);
 }
 
-bool user_map(struct address_space *space, uint64_t start, uint64_t size, unsigned prot)
-{
+bool user_map(struct address_space *space, uint64_t start, uint64_t size, unsigned prot) {
     for (uint64_t address = start; address < start + size; address += PAGE_SIZE) {
         uint64_t *entry = page_entry(pml4(space), address, 1, true);
         uint64_t frame = entry && prot ? frame_alloc_zeroed() : 0;
@@ -66,14 +55,13 @@ bool user_map(struct address_space *space, uint64_t start, uint64_t size, unsign
         }
         *entry = PTE_PROT_NONE;
         if (prot)
-            *entry = frame | PTE_PRESENT | PTE_USER | (prot & PROT_WRITE ? PTE_WRITE : 0) |
-                     (prot & PROT_EXEC ? 0 : PTE_NX);
+            *entry =
+                frame | PTE_PRESENT | PTE_USER | (prot & PROT_WRITE ? PTE_WRITE : 0) | (prot & PROT_EXEC ? 0 : PTE_NX);
     }
     return true;
 }
 
-bool user_range_free(const struct address_space *space, uint64_t start, uint64_t size)
-{
+bool user_range_free(const struct address_space *space, uint64_t start, uint64_t size) {
     uint64_t next;
     for (uint64_t address = start; address < start + size; address = next) {
         const uint64_t *entry = page_entry(pml4(space), address, 1, false);
@@ -84,8 +72,7 @@ bool user_range_free(const struct address_space *space, uint64_t start, uint64_t
     return true;
 }
 
-void *user_page(const struct address_space *space, uint64_t address, bool write)
-{
+void *user_page(const struct address_space *space, uint64_t address, bool write) {
     if (address >= USER_TOP)
         return NULL;
     const uint64_t *entry = page_entry(pml4(space), address, 1, false);
@@ -95,8 +82,7 @@ void *user_page(const struct address_space *space, uint64_t address, bool write)
     return phys_to_virt((*entry & PTE_ADDRESS) + address % PAGE_SIZE);
 }
 
-void user_fill(struct address_space *space, uint64_t address, const void *data, size_t size)
-{
+void user_fill(struct address_space *space, uint64_t address, const void *data, size_t size) {
     const char *from = data;
     while (size) {
         size_t part = PAGE_SIZE - address % PAGE_SIZE;

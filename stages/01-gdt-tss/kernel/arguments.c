@@ -3,13 +3,10 @@
  *
  * GRUB joins the words with blanks; one that has a blank in it comes in quotes, and a backslash stands before each
  * quote or backslash of its own. Source: GRUB manual, "Quoting". */
+#include <kernel/kernel.h>
 #include <kernel/program.h>
-#include <kernel/string.h>
-#include <stdbool.h>
-#include <stddef.h>
 
-static bool put(struct arguments *arguments, char c)
-{
+static bool put(struct arguments *arguments, char c) {
     if (arguments->size == ARGUMENTS_SIZE)
         return false;
     arguments->text[arguments->size++] = c;
@@ -17,8 +14,7 @@ static bool put(struct arguments *arguments, char c)
 }
 
 /* Appends the word at *line, and moves *line behind it. */
-static bool put_word(struct arguments *arguments, const char **line)
-{
+static bool put_word(struct arguments *arguments, const char **line) {
     char quote = 0;
     const char *c = *line;
     for (; *c && (quote || *c != ' '); c++) {
@@ -37,8 +33,7 @@ static bool put_word(struct arguments *arguments, const char **line)
 }
 
 /* copies=N with 1 <= N <= 9999; 0 if the word is something else. */
-static unsigned parse_copies(const char *word)
-{
+static unsigned parse_copies(const char *word) {
     static const char prefix[] = "copies=";
     unsigned n = 0;
     if (strlen(word) < sizeof(prefix) || memcmp(word, prefix, sizeof(prefix) - 1))
@@ -51,8 +46,7 @@ static unsigned parse_copies(const char *word)
     return n;
 }
 
-const char *arguments_parse(struct arguments *arguments, const char *line, unsigned *copies)
-{
+const char *arguments_parse(struct arguments *arguments, const char *line, unsigned *copies) {
     arguments->count = arguments->size = 0;
     *copies = 1;
     for (;;) {

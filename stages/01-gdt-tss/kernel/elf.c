@@ -3,8 +3,8 @@
  *
  * Source: System V ABI, "Object Files", and its AMD64 supplement. */
 #include <kernel/elf.h>
-#include <kernel/memory_layout.h>
-#include <kernel/string.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 
 #define ET_EXEC   2
 #define EM_X86_64 62
@@ -27,15 +27,13 @@ struct program_header {
 
 _Static_assert(sizeof(struct program_header) == ELF_PROGRAM_HEADER_SIZE, "elf.h");
 
-static struct program_header program_header(const struct elf *elf, unsigned n)
-{
+static struct program_header program_header(const struct elf *elf, unsigned n) {
     struct program_header header; /* a copy: the file need not be aligned */
     memcpy(&header, elf->file + elf->program_headers + n * sizeof(header), sizeof(header));
     return header;
 }
 
-bool elf_segment(const struct elf *elf, unsigned n, struct elf_segment *segment)
-{
+bool elf_segment(const struct elf *elf, unsigned n, struct elf_segment *segment) {
     struct program_header header = program_header(elf, n);
     *segment = (struct elf_segment){.address = header.vaddr,
                                     .memory_size = header.memsz,
@@ -45,10 +43,10 @@ bool elf_segment(const struct elf *elf, unsigned n, struct elf_segment *segment)
     return header.type == PT_LOAD && header.memsz;
 }
 
-static const char *check_header(const struct elf_header *h, uint64_t size)
-{
-    if (size < sizeof(*h) || memcmp(h->ident, "\x7f"
-                                              "ELF",
+static const char *check_header(const struct elf_header *h, uint64_t size) {
+    if (size < sizeof(*h) || memcmp(h->ident,
+                                    "\x7f"
+                                    "ELF",
                                     4))
         return "not an ELF file";
     if (h->ident[4] != 2 || h->ident[5] != 1 || h->machine != EM_X86_64)
@@ -64,8 +62,7 @@ static const char *check_header(const struct elf_header *h, uint64_t size)
     return NULL;
 }
 
-static const char *check_segment(const struct elf_segment *s, uint64_t size, uint64_t previous_end)
-{
+static const char *check_segment(const struct elf_segment *s, uint64_t size, uint64_t previous_end) {
     if (s->file_size > s->memory_size)
         return "a segment is larger in the file than in memory";
     if (s->file_offset > size || s->file_size > size - s->file_offset)
@@ -77,15 +74,12 @@ static const char *check_segment(const struct elf_segment *s, uint64_t size, uin
     return NULL;
 }
 
-const char *elf_check(struct elf *elf, const void *file, uint64_t size)
-{
+const char *elf_check(struct elf *elf, const void *file, uint64_t size) {
     struct elf_header header = {0};
     memcpy(&header, file, size < sizeof(header) ? size : sizeof(header));
     const char *error = check_header(&header, size);
-    *elf = (struct elf){.file = file,
-                        .entry = header.entry,
-                        .program_headers = header.phoff,
-                        .program_header_count = header.phnum};
+    *elf = (struct elf){
+        .file = file, .entry = header.entry, .program_headers = header.phoff, .program_header_count = header.phnum};
     for (unsigned n = 0; !error && n < header.phnum; n++) {
         struct elf_segment s;
         if (program_header(elf, n).type == PT_INTERP)

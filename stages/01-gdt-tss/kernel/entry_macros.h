@@ -4,6 +4,7 @@
  * Nothing yet: the kernel keeps its state in global variables and leaves GS to itself. Stage 03 replaces this file,
  * when GS has to change hands at the border. */
 #pragma once
+/* clang-format off */
 #include <kernel/trap_frame.h>
 
 /* First thing on entry; the stack holds vector, error and the CPU's frame. */

@@ -3,15 +3,13 @@
  *
  * Sources: SDM 3A, "Segment Descriptors" and "Task Management in 64-bit Mode". */
 #include <kernel/gdt.h>
-#include <kernel/kernel_stack.h>
-#include <kernel/panic.h>
-#include <kernel/x86.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 
 #define GDT_RING_3    (3ul << 45)
 #define TSS_AVAILABLE 0x89ul /* present, ring 0, 64-bit TSS; LTR turns it into 0x8b, busy */
 
-void gdt_fill(uint64_t gdt[GDT_ENTRIES], struct tss *tss)
-{
+void gdt_fill(uint64_t gdt[GDT_ENTRIES], struct tss *tss) {
     uint64_t base = (uint64_t)tss, limit = sizeof(*tss) - 1;
     *tss = (struct tss){.iomap_base = sizeof(*tss)};
     gdt[0] = 0;
@@ -23,10 +21,6 @@ void gdt_fill(uint64_t gdt[GDT_ENTRIES], struct tss *tss)
     /* 16 bytes, or the TSS could only lie below 4 GiB. */
     gdt[SEL_TSS / 8] = limit | (base & 0xffffff) << 16 | TSS_AVAILABLE << 40 | (base >> 24 & 0xff) << 56;
     gdt[SEL_TSS / 8 + 1] = base >> 32;
-}
-
-void tss_fill_ist(struct tss *tss)
-{
     for (unsigned i = 0; i < IST_COUNT; i++) {
         tss->ist[i] = kernel_stack_alloc();
         if (!tss->ist[i])
@@ -34,8 +28,7 @@ void tss_fill_ist(struct tss *tss)
     }
 }
 
-void gdt_load(uint64_t gdt[GDT_ENTRIES])
-{
+void gdt_load(uint64_t gdt[GDT_ENTRIES]) {
     struct {
         uint16_t limit; /* the last byte, not the size */
         uint64_t base;
@@ -43,17 +36,8 @@ void gdt_load(uint64_t gdt[GDT_ENTRIES])
     /* LGDT changes no segment register: each goes on with the old table's descriptor until it is loaded anew. CS can be
      * loaded by a far return only. Null data segments do in 64-bit mode, in SS too as long as it is ring 0. */
     __asm__ volatile("lgdt %0\n\t"
-                     "push %1\n\t"
-                     "lea rax, [rip + 1f]\n\t"
-                     "push rax\n\t"
-                     "retfq\n"
-                     "1:\n\t"
-                     "xor eax, eax\n\t"
-                     "mov ss, eax\n\t"
-                     "mov ds, eax\n\t"
-                     "mov es, eax\n\t"
-                     "mov fs, eax\n\t"
-                     "mov gs, eax\n\t"
+                     "push %1; lea rax, [rip + 1f]; push rax; retfq\n"
+                     "1: xor eax, eax; mov ss, eax; mov ds, eax; mov es, eax; mov fs, eax; mov gs, eax\n\t"
                      "ltr %w2"
                      :
                      : "m"(gdtr), "i"(SEL_KERNEL_CODE), "r"(SEL_TSS)

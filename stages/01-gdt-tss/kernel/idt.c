@@ -4,9 +4,12 @@
  * Source: SDM 3A, "64-Bit Mode IDT". Every gate is an interrupt gate: it clears IF, so that nothing comes in between
  * before the entry has saved what the next interrupt would overwrite (CR2, for one). */
 #include <kernel/gdt.h>
-#include <kernel/idt.h>
+#include <kernel/kernel.h>
+#include <kernel/kernel.h>
 #include <kernel/trap.h>
-#include <stdint.h>
+
+#define PIC_MASTER_MASK 0x21
+#define PIC_SLAVE_MASK  0xa1
 
 #define GATE_INTERRUPT 0x8e /* present, ring 0, 64-bit interrupt gate */
 #define GATE_RING_3    0x60
@@ -23,8 +26,7 @@ static struct gate {
 
 extern char interrupt_stubs[][16];
 
-void idt_init(void)
-{
+void idt_init(void) {
     for (unsigned vector = 0; vector < 256; vector++) {
         uint64_t stub = (uint64_t)interrupt_stubs[vector];
         idt[vector] = (struct gate){
@@ -42,10 +44,14 @@ void idt_init(void)
     idt[VECTOR_DF].ist = IST_DF;
     idt[VECTOR_MC].ist = IST_MC;
     idt_allow_user(VECTOR_BP); /* int3 is for programs and their debuggers */
+
+    /* The BIOS leaves the timer of the first PCs on vector 8, which is #DF. Nobody wants their interrupt controllers any
+     * more, so both are masked. Source: Intel 8259A data sheet. */
+    outb(PIC_MASTER_MASK, 0xff);
+    outb(PIC_SLAVE_MASK, 0xff);
 }
 
-void idt_load(void)
-{
+void idt_load(void) {
     struct {
         uint16_t limit;
         uint64_t base;
@@ -53,7 +59,4 @@ void idt_load(void)
     __asm__ volatile("lidt %0" : : "m"(idtr));
 }
 
-void idt_allow_user(unsigned vector)
-{
-    idt[vector].type |= GATE_RING_3;
-}
+void idt_allow_user(unsigned vector) { idt[vector].type |= GATE_RING_3; }

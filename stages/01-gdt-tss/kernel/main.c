@@ -1,44 +1,35 @@
 /* main.c: stage 01, what is brought up, in order. Called by boot.S on the boot CPU.
  * SPDX-License-Identifier: MIT */
-#include <kernel/command_line.h>
 #include <kernel/console.h>
-#include <kernel/cpu.h>
 #include <kernel/cpu_features.h>
-#include <kernel/frame.h>
-#include <kernel/idt.h>
-#include <kernel/memory_layout.h>
-#include <kernel/overflow.h>
-#include <kernel/paging.h>
-#include <kernel/pic.h>
-#include <kernel/printk.h>
+#include <kernel/gdt.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 #include <kernel/selftest.h>
 #include <kernel/syscall.h>
 #include <kernel/task.h>
-#include <stddef.h>
+#include <kernel/trap.h>
 
 static const char *const words[] = {"selftest", "poweroff", "overflow", NULL};
 
-_Noreturn void kernel_main(uint32_t boot_information)
-{
+_Noreturn void kernel_main(uint32_t boot_information) {
     const struct multiboot2_info *info = phys_to_virt(boot_information);
-    console_init();
-    console_add_screen(info);
+    console_init(info);
     printk("ringstep, stage 01: GDT, TSS, IDT; into ring 3 and back\n");
     command_line_init(info, words);
     cpu_features_check();
     frame_init(info);
     paging_init(info);
 
-    cpu_init();     /* GDT, TSS and IST stacks */
-    idt_init();     /* 256 gates */
+    cpu_init(); /* GDT, TSS and IST stacks */
+    idt_init(); /* 256 gates */
     idt_load();
-    pic_disable();  /* or its timer would look like #DF */
     syscall_init(); /* int 0x80 */
     program_init(info);
 
     if (command_line_has("selftest"))
         selftest_run();
     if (command_line_has("overflow"))
-        overflow_stack();
+        kernel_stack_overflow();
     task_run_all();
 }

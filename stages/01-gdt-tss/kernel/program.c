@@ -2,32 +2,34 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/elf.h>
 #include <kernel/gdt.h>
-#include <kernel/memory_layout.h>
-#include <kernel/printk.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 #include <kernel/program.h>
-#include <kernel/string.h>
 #include <kernel/task.h>
-#include <kernel/x86.h>
-#include <stddef.h>
 
 /* Below the last pages before the non-canonical hole, which programs may map for themselves. */
 #define USER_STACK_TOP  0x00007fffffff0000
 #define USER_STACK_SIZE 0x20000
 
 /* Types of the auxiliary vector. Source: System V ABI, AMD64 supplement, "Auxiliary Vector"; numbers beyond by Linux. */
-enum { AT_NULL = 0, AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_ENTRY = 9, AT_SECURE = 23, AT_RANDOM = 25 };
+enum {
+    AT_NULL = 0,
+    AT_PHDR = 3,
+    AT_PHENT = 4,
+    AT_PHNUM = 5,
+    AT_PAGESZ = 6,
+    AT_ENTRY = 9,
+    AT_SECURE = 23,
+    AT_RANDOM = 25
+};
 
 static const struct multiboot2_info *boot_info;
 static const struct multiboot2_module *module;
 static unsigned module_number, copies_left;
 
-void program_init(const struct multiboot2_info *info)
-{
-    boot_info = info;
-}
+void program_init(const struct multiboot2_info *info) { boot_info = info; }
 
-static const char *load_segments(struct address_space *space, const struct elf *elf)
-{
+static const char *load_segments(struct address_space *space, const struct elf *elf) {
     struct elf_segment s;
     for (unsigned n = 0; n < elf->program_header_count; n++) {
         if (!elf_segment(elf, n, &s))
@@ -44,8 +46,7 @@ static const char *load_segments(struct address_space *space, const struct elf *
 }
 
 /* 16 bytes that no two tasks share; a program that needs secrets needs another kernel. */
-static void weak_random(uint64_t random[2])
-{
+static void weak_random(uint64_t random[2]) {
     static uint64_t state;
     for (unsigned i = 0; i < 2; i++) {
         state = (state ^ rdtsc()) * 0x9e3779b97f4a7c15;
@@ -54,8 +55,7 @@ static void weak_random(uint64_t random[2])
 }
 
 /* argc, argv, NULL, NULL (no environment), the auxiliary vector; above them what they point to. */
-static uint64_t fill_stack(struct address_space *space, const struct arguments *arguments, const struct elf *elf)
-{
+static uint64_t fill_stack(struct address_space *space, const struct arguments *arguments, const struct elf *elf) {
     uint64_t random[2], strings = USER_STACK_TOP - arguments->size;
     uint64_t random_at = (strings - sizeof(random)) & ~15ul;
     uint64_t auxiliary[][2] = {
@@ -85,8 +85,7 @@ static uint64_t fill_stack(struct address_space *space, const struct arguments *
 }
 
 /* NULL, or the reason why the module cannot be loaded. */
-static const char *load(struct task *task)
-{
+static const char *load(struct task *task) {
     struct elf elf;
     if (module->end <= module->start)
         return "it is empty";
@@ -108,8 +107,7 @@ static const char *load(struct task *task)
 }
 
 /* The module as a task of its own; NULL if it cannot be. */
-static struct task *load_module(void)
-{
+static struct task *load_module(void) {
     unsigned copies = 1;
     const char *line = multiboot2_string(&module->tag, module->string);
     struct task *task = task_create();
@@ -137,8 +135,7 @@ static struct task *load_module(void)
     return task;
 }
 
-struct task *program_next(void)
-{
+struct task *program_next(void) {
     for (;;) {
         if (!copies_left) {
             module = multiboot2_find(boot_info, MULTIBOOT2_MODULE, module);

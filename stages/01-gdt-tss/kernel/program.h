@@ -8,9 +8,9 @@
 /* The words of a module's command line. */
 struct arguments {
     unsigned count;
-    unsigned size;                 /* of text, with the NULs */
-    char text[ARGUMENTS_SIZE];     /* one behind the other, each with its NUL */
-    char joined[ARGUMENTS_SIZE];   /* the same with blanks between, for the kernel's lines */
+    unsigned size;               /* of text, with the NULs */
+    char text[ARGUMENTS_SIZE];   /* one behind the other, each with its NUL */
+    char joined[ARGUMENTS_SIZE]; /* the same with blanks between, for the kernel's lines */
 };
 
 struct task;

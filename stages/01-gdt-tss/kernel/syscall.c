@@ -2,15 +2,13 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/console.h>
 #include <kernel/current.h>
-#include <kernel/errno.h>
 #include <kernel/syscall.h>
 #include <kernel/user_copy.h>
 
 #define WRITE_MAX 0x7ffff000 /* Linux writes no more at once */
 #define IOV_MAX   1024
 
-void syscall_dispatch(struct trap_frame *frame)
-{
+void syscall_dispatch(struct trap_frame *frame) {
     count_syscall();
     /* All 64 bits count: 1 << 32 | 60 is not exit. */
     syscall_function *function = frame->rax < syscall_table_size ? syscall_table[frame->rax] : NULL;
@@ -18,8 +16,7 @@ void syscall_dispatch(struct trap_frame *frame)
 }
 
 /* Writes in pieces, so that the copy is short and the lock not held for long. */
-static long write_console(uint64_t from, uint64_t size)
-{
+static long write_console(uint64_t from, uint64_t size) {
     char piece[256];
     uint64_t done = 0;
     size = size < WRITE_MAX ? size : WRITE_MAX;
@@ -36,20 +33,15 @@ static long write_console(uint64_t from, uint64_t size)
 }
 
 /* Standard output and standard error; int, so the upper half of the register does not count. */
-static bool is_console(uint64_t descriptor)
-{
-    return (uint32_t)descriptor == 1 || (uint32_t)descriptor == 2;
-}
+static bool is_console(uint64_t descriptor) { return (uint32_t)descriptor == 1 || (uint32_t)descriptor == 2; }
 
-long sys_write(struct trap_frame *frame)
-{
+long sys_write(struct trap_frame *frame) {
     if (!is_console(frame->rdi))
         return -EBADF;
     return write_console(frame->rsi, frame->rdx);
 }
 
-long sys_writev(struct trap_frame *frame)
-{
+long sys_writev(struct trap_frame *frame) {
     struct {
         uint64_t base, size;
     } vector;
@@ -72,20 +64,15 @@ long sys_writev(struct trap_frame *frame)
 }
 
 /* The console is no terminal: a C library that asks for its size then buffers as it does for a pipe. */
-long sys_ioctl(struct trap_frame *frame)
-{
-    return is_console(frame->rdi) ? -ENOTTY : -EBADF;
-}
+long sys_ioctl(struct trap_frame *frame) { return is_console(frame->rdi) ? -ENOTTY : -EBADF; }
 
 /* A task is a process of one thread, so this is gettid and set_tid_address too. */
-long sys_getpid(struct trap_frame *frame)
-{
+long sys_getpid(struct trap_frame *frame) {
     (void)frame;
     return current()->id;
 }
 
-long sys_getcpu(struct trap_frame *frame)
-{
+long sys_getcpu(struct trap_frame *frame) {
     uint32_t cpu = cpu_number(), node = 0;
     if (frame->rdi && !copy_to_user(frame->rdi, &cpu, sizeof(cpu)))
         return -EFAULT;
@@ -94,7 +81,4 @@ long sys_getcpu(struct trap_frame *frame)
     return 0;
 }
 
-long sys_exit(struct trap_frame *frame)
-{
-    task_exit(frame->rdi & 0xff);
-}
+long sys_exit(struct trap_frame *frame) { task_exit(frame->rdi & 0xff); }

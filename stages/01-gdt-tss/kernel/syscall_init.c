@@ -3,20 +3,17 @@
  *
  * int 0x80, with the numbers and registers that the instruction syscall will have. It is an interrupt like any other:
  * the CPU looks up the gate, checks it, changes the stack; the stub builds the frame. */
-#include <kernel/idt.h>
 #include <kernel/syscall.h>
 #include <kernel/trap.h>
 
 #define VECTOR_INT80 0x80
 
-static bool int80(struct trap_frame *frame)
-{
+static bool int80(struct trap_frame *frame) {
     syscall_dispatch(frame);
     return true;
 }
 
-void syscall_init(void)
-{
+void syscall_init(void) {
     trap_handle(VECTOR_INT80, int80);
     idt_allow_user(VECTOR_INT80);
 }

@@ -3,27 +3,19 @@
  *
  * There is one kernel stack and nothing to come back to on it: a task that ends builds the next one's first frame at
  * the top of the stack that it stands on, and leaves by it. */
-#include <kernel/command_line.h>
 #include <kernel/current.h>
-#include <kernel/frame.h>
-#include <kernel/kernel_stack.h>
-#include <kernel/machine.h>
-#include <kernel/memory_layout.h>
-#include <kernel/paging.h>
-#include <kernel/panic.h>
-#include <kernel/printk.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 #include <kernel/task.h>
 #include <kernel/trap.h>
 #include <kernel/user_state.h>
-#include <kernel/x86.h>
 
 _Static_assert(sizeof(struct task) <= PAGE_SIZE, "a task is kept in one page");
 
 static unsigned last_id;
 static uint64_t stack_top;
 
-struct task *task_create(void)
-{
+struct task *task_create(void) {
     uint64_t frame = frame_alloc_zeroed();
     struct task *task = frame ? phys_to_virt(frame) : NULL;
     if (task && !address_space_create(&task->space)) {
@@ -35,15 +27,13 @@ struct task *task_create(void)
     return task;
 }
 
-void task_destroy(struct task *task)
-{
+void task_destroy(struct task *task) {
     address_space_destroy(&task->space);
     frame_free(virt_to_phys(task));
 }
 
 /* Never returns, and may stand on the very stack that it reuses: nothing on it is needed any more. */
-static _Noreturn void run_next(void)
-{
+static _Noreturn void run_next(void) {
     struct task *task = program_next();
     if (!task) {
         printk("all programs have ended\n");
@@ -61,16 +51,14 @@ static _Noreturn void run_next(void)
     trap_return(frame);
 }
 
-_Noreturn void task_run_all(void)
-{
+_Noreturn void task_run_all(void) {
     stack_top = kernel_stack_alloc();
     if (!stack_top)
         panic("no memory for the kernel stack");
     run_next();
 }
 
-_Noreturn void task_exit(int status)
-{
+_Noreturn void task_exit(int status) {
     struct task *task = current();
     printk("task %u (%s): exit %d\n", task->id, task->arguments.joined, status);
     set_current(NULL);
@@ -79,8 +67,7 @@ _Noreturn void task_exit(int status)
     run_next();
 }
 
-_Noreturn void task_kill(const struct trap_frame *frame, const char *reason, int signal)
-{
+_Noreturn void task_kill(const struct trap_frame *frame, const char *reason, int signal) {
     struct task *task = current();
     printk("task %u (%s): killed by %s at rip=0x%lx\n", task->id, task->arguments.joined, reason, frame->rip);
     trap_print_registers(frame);

@@ -1,13 +1,10 @@
 /* trap.c: dispatch of interrupts and exceptions, and the reports of those that nobody handles. Called by trap_entry.S.
  * SPDX-License-Identifier: MIT */
-#include <kernel/compiler.h>
-#include <kernel/kernel_stack.h>
-#include <kernel/panic.h>
-#include <kernel/printk.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 #include <kernel/task.h>
 #include <kernel/trap.h>
 #include <kernel/user_return.h>
-#include <kernel/x86.h>
 
 #define SIGILL  4
 #define SIGTRAP 5
@@ -42,18 +39,11 @@ static const struct {
 
 static trap_handler *handlers[256];
 
-void trap_handle(unsigned vector, trap_handler *handler)
-{
-    handlers[vector] = handler;
-}
+void trap_handle(unsigned vector, trap_handler *handler) { handlers[vector] = handler; }
 
-static bool is_exception(uint64_t vector)
-{
-    return vector < ARRAY_LENGTH(exceptions) && exceptions[vector].name;
-}
+static bool is_exception(uint64_t vector) { return vector < ARRAY_LENGTH(exceptions) && exceptions[vector].name; }
 
-void trap_print_registers(const struct trap_frame *f)
-{
+void trap_print_registers(const struct trap_frame *f) {
     printk("  rip %016lx  rsp %016lx  rflags %lx  cs %lx  ss %lx  error %lx\n"
            "  rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n"
            "  rsi %016lx  rdi %016lx  rbp %016lx  r8  %016lx\n"
@@ -63,8 +53,7 @@ void trap_print_registers(const struct trap_frame *f)
            f->r8, f->r9, f->r10, f->r11, f->r12, f->r13, f->r14, f->r15, read_cr2());
 }
 
-_Noreturn void trap_panic(const struct trap_frame *f)
-{
+_Noreturn void trap_panic(const struct trap_frame *f) {
     bool overflow = f->vector == VECTOR_DF && is_stack_guard(read_cr2());
     if (is_exception(f->vector))
         panic_begin("%s%s (%s) in ring %lu", overflow ? "kernel stack overflow: " : "", exceptions[f->vector].name,
@@ -75,22 +64,19 @@ _Noreturn void trap_panic(const struct trap_frame *f)
     panic_end(f->rip, f->rbp);
 }
 
-static _Noreturn void kill_by_exception(const struct trap_frame *frame)
-{
+static _Noreturn void kill_by_exception(const struct trap_frame *frame) {
     if (is_exception(frame->vector))
         task_kill(frame, exceptions[frame->vector].name, exceptions[frame->vector].signal);
     else
         task_kill(frame, "interrupt", SIGSEGV);
 }
 
-bool trap_try(struct trap_frame *frame)
-{
+bool trap_try(struct trap_frame *frame) {
     trap_handler *handler = handlers[frame->vector];
     return handler && handler(frame);
 }
 
-void trap(struct trap_frame *frame)
-{
+void trap(struct trap_frame *frame) {
     bool handled = trap_try(frame);
     bool hardware = frame->vector == VECTOR_NMI || frame->vector == VECTOR_DF || frame->vector == VECTOR_MC;
     if (!handled && (hardware || !from_user(frame)))

@@ -36,3 +36,10 @@ _Noreturn void trap_panic(const struct trap_frame *frame);
 
 /* Leaves the kernel by the given frame (trap_entry.S). */
 _Noreturn void trap_return(struct trap_frame *frame);
+
+/* idt.c: fills the interrupt descriptor table, one for all CPUs, with gates to the stubs of trap_entry.S. Once. */
+void idt_init(void);
+void idt_load(void); /* on every CPU */
+
+/* Lets ring 3 use the gate with the instruction int. Else int gives #GP there. */
+void idt_allow_user(unsigned vector);

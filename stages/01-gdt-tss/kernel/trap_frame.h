@@ -32,42 +32,20 @@
 #define VECTOR_SYSCALL 256
 
 #ifdef __ASSEMBLER__
-/* All registers below the vector. */
+/* clang-format off */
+/* All registers below the vector, in the order of the drawing. */
 .macro PUSH_REGISTERS
-    push    rdi
-    push    rsi
-    push    rdx
-    push    rcx
-    push    rax
-    push    r8
-    push    r9
-    push    r10
-    push    r11
-    push    rbx
-    push    rbp
-    push    r12
-    push    r13
-    push    r14
-    push    r15
+    .irp register, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+    push    \register
+    .endr
 .endm
 
 .macro POP_REGISTERS
-    pop     r15
-    pop     r14
-    pop     r13
-    pop     r12
-    pop     rbp
-    pop     rbx
-    pop     r11
-    pop     r10
-    pop     r9
-    pop     r8
-    pop     rax
-    pop     rcx
-    pop     rdx
-    pop     rsi
-    pop     rdi
+    .irp register, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+    pop     \register
+    .endr
 .endm
+/* clang-format on */
 #else
 #include <stdbool.h>
 #include <stddef.h>
@@ -90,8 +68,5 @@ _Static_assert(sizeof(struct trap_frame) == FRAME_SIZE, "trap_frame.h");
 _Static_assert(FRAME_SIZE % 16 == 0, "C wants RSP 16-byte aligned at a call");
 
 /* The low bits of the saved CS are the ring that was interrupted. */
-static inline bool from_user(const struct trap_frame *frame)
-{
-    return frame->cs & 3;
-}
+static inline bool from_user(const struct trap_frame *frame) { return frame->cs & 3; }
 #endif

@@ -4,18 +4,16 @@
  * Asks the page tables about every page before it touches it, by the direct window. That is slow, and right only
  * because nobody else can change the tables meanwhile; stage 03 replaces this file with one that simply tries. */
 #include <kernel/current.h>
-#include <kernel/memory_layout.h>
-#include <kernel/string.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 #include <kernel/user_copy.h>
 
-static size_t part_in_page(uint64_t address, size_t size)
-{
+static size_t part_in_page(uint64_t address, size_t size) {
     size_t left = PAGE_SIZE - address % PAGE_SIZE;
     return left < size ? left : size;
 }
 
-bool copy_from_user(void *to, uint64_t from, size_t size)
-{
+bool copy_from_user(void *to, uint64_t from, size_t size) {
     for (size_t done = 0, part; done < size; done += part) {
         const void *page = user_page(&current()->space, from + done, false);
         if (!page)
@@ -26,8 +24,7 @@ bool copy_from_user(void *to, uint64_t from, size_t size)
     return true;
 }
 
-bool copy_to_user(uint64_t to, const void *from, size_t size)
-{
+bool copy_to_user(uint64_t to, const void *from, size_t size) {
     for (size_t done = 0, part; done < size; done += part) {
         void *page = user_page(&current()->space, to + done, true);
         if (!page)

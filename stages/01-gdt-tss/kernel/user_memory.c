@@ -1,9 +1,7 @@
 /* user_memory.c: the system calls brk, mmap and munmap: anonymous memory, zeroed and there at once.
  * SPDX-License-Identifier: MIT */
 #include <kernel/current.h>
-#include <kernel/errno.h>
-#include <kernel/frame.h>
-#include <kernel/memory_layout.h>
+#include <kernel/memory.h>
 #include <kernel/syscall.h>
 
 #define MAP_TYPE            0x0f
@@ -16,8 +14,7 @@
 /* mmap() takes addresses from here downwards and uses none twice: there are 2^47 of them. */
 #define MMAP_TOP 0x00007fff00000000
 
-long sys_brk(struct trap_frame *frame)
-{
+long sys_brk(struct trap_frame *frame) {
     struct address_space *space = &current()->space;
     uint64_t old_end = page_align_up(space->brk), new_end = page_align_up(frame->rdi);
     if (frame->rdi < space->brk_start || frame->rdi >= MMAP_TOP)
@@ -35,8 +32,7 @@ long sys_brk(struct trap_frame *frame)
 }
 
 /* Free addresses for size bytes: where the program wishes, or below all that was given out. 0 if there are none. */
-static uint64_t choose_address(struct address_space *space, uint64_t wish, uint64_t size)
-{
+static uint64_t choose_address(struct address_space *space, uint64_t wish, uint64_t size) {
     wish = page_align_down(wish);
     if (wish && wish < USER_TOP && size <= USER_TOP - wish && user_range_free(space, wish, size))
         return wish;
@@ -49,8 +45,7 @@ static uint64_t choose_address(struct address_space *space, uint64_t wish, uint6
     return space->mmap_bottom = address;
 }
 
-static long map_fixed(struct address_space *space, uint64_t address, uint64_t size, uint64_t flags)
-{
+static long map_fixed(struct address_space *space, uint64_t address, uint64_t size, uint64_t flags) {
     if (address % PAGE_SIZE)
         return -EINVAL;
     if (address > USER_TOP || size > USER_TOP - address)
@@ -63,8 +58,7 @@ static long map_fixed(struct address_space *space, uint64_t address, uint64_t si
     return (long)address;
 }
 
-long sys_mmap(struct trap_frame *frame)
-{
+long sys_mmap(struct trap_frame *frame) {
     struct address_space *space = &current()->space;
     uint64_t address = frame->rdi, size = frame->rsi, flags = frame->r10;
     if (frame->r9 % PAGE_SIZE)
@@ -88,8 +82,7 @@ long sys_mmap(struct trap_frame *frame)
     return (long)address;
 }
 
-long sys_munmap(struct trap_frame *frame)
-{
+long sys_munmap(struct trap_frame *frame) {
     uint64_t address = frame->rdi, size = frame->rsi;
     if (address % PAGE_SIZE || !size || address > USER_TOP || size > USER_TOP - address)
         return -EINVAL;

@@ -4,6 +4,4 @@
 
 /* Prepares them for a new program. There are none before stage 03, which turns on SSE and lets programs set the base of
  * FS, and replaces this file. */
-static inline void user_state_reset(void)
-{
-}
+static inline void user_state_reset(void) {}

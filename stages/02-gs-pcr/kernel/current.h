@@ -5,28 +5,13 @@
 #include <kernel/pcr.h>
 #include <kernel/task.h>
 
-static inline struct task *current(void)
-{
-    return this_cpu->current;
-}
+static inline struct task *current(void) { return this_cpu->current; }
 
-static inline void set_current(struct task *task)
-{
-    this_cpu->current = task;
-}
+static inline void set_current(struct task *task) { this_cpu->current = task; }
 
 /* Where the next entry from ring 3 begins to push. 16-byte aligned. */
-static inline void set_kernel_stack(uint64_t top)
-{
-    this_cpu->tss.rsp0 = top;
-}
+static inline void set_kernel_stack(uint64_t top) { this_cpu->tss.rsp0 = top; }
 
-static inline unsigned cpu_number(void)
-{
-    return this_cpu->cpu;
-}
+static inline unsigned cpu_number(void) { return this_cpu->cpu; }
 
-static inline void count_syscall(void)
-{
-    this_cpu->syscalls++;
-}
+static inline void count_syscall(void) { this_cpu->syscalls++; }

@@ -1,28 +1,20 @@
 /* main.c: stage 02, what is brought up, in order. Called by boot.S on the boot CPU.
  * SPDX-License-Identifier: MIT */
-#include <kernel/command_line.h>
 #include <kernel/console.h>
-#include <kernel/cpu.h>
 #include <kernel/cpu_features.h>
-#include <kernel/frame.h>
-#include <kernel/idt.h>
-#include <kernel/overflow.h>
-#include <kernel/paging.h>
-#include <kernel/panic.h>
+#include <kernel/gdt.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 #include <kernel/pcr.h>
-#include <kernel/pic.h>
-#include <kernel/printk.h>
 #include <kernel/selftest.h>
 #include <kernel/syscall.h>
 #include <kernel/task.h>
 #include <kernel/trap.h>
-#include <kernel/x86.h>
 
 static const char *const words[] = {"selftest", "poweroff", "overflow", NULL};
 
 /* Every value but the first comes through GS, by the offset that is shown. */
-static void show_pcr(void)
-{
+static void show_pcr(void) {
     printk("pcr: IA32_GS_BASE   = 0x%lx\n", rdmsr(MSR_GS_BASE));
     printk("pcr: gs:[0x%03lx] self     = 0x%lx\n", offsetof(struct pcr, self), (uint64_t)this_cpu->self);
     printk("pcr: gs:[0x%03lx] gdt[1]   = 0x%lx\n", offsetof(struct pcr, gdt[1]), this_cpu->gdt[1]);
@@ -33,8 +25,7 @@ static void show_pcr(void)
 
 /* The hole that this stage leaves: ring 3 shares GS with the kernel and may load the selector, which changes the base.
  * The kernel's next look through GS then faults. Nothing here, nor in panic(), goes through GS. */
-static bool gs_wrecked(struct trap_frame *frame)
-{
+static bool gs_wrecked(struct trap_frame *frame) {
     uint64_t base = rdmsr(MSR_GS_BASE);
     if (from_user(frame) || base >= KERNEL_BASE)
         return false;
@@ -43,21 +34,18 @@ static bool gs_wrecked(struct trap_frame *frame)
     panic_end(frame->rip, frame->rbp);
 }
 
-_Noreturn void kernel_main(uint32_t boot_information)
-{
+_Noreturn void kernel_main(uint32_t boot_information) {
     const struct multiboot2_info *info = phys_to_virt(boot_information);
-    console_init();
-    console_add_screen(info);
+    console_init(info);
     printk("ringstep, stage 02: the PCR, reached through GS\n");
     command_line_init(info, words);
     cpu_features_check();
     frame_init(info);
     paging_init(info);
 
-    cpu_init();     /* PCR with GDT and TSS; GS base */
-    idt_init();     /* 256 gates */
+    cpu_init(); /* PCR with GDT and TSS; GS base */
+    idt_init(); /* 256 gates */
     idt_load();
-    pic_disable();  /* or its timer would look like #DF */
     syscall_init(); /* int 0x80 */
     trap_handle(VECTOR_PF, gs_wrecked);
     program_init(info);
@@ -66,6 +54,6 @@ _Noreturn void kernel_main(uint32_t boot_information)
     if (command_line_has("selftest"))
         selftest_run();
     if (command_line_has("overflow"))
-        overflow_stack();
+        kernel_stack_overflow();
     task_run_all();
 }

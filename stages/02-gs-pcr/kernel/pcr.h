@@ -11,7 +11,7 @@
 #ifndef __ASSEMBLER__
 #include <kernel/cpu_state.h>
 #include <kernel/gdt.h>
-#include <kernel/memory_layout.h>
+#include <kernel/memory.h>
 #include <stddef.h>
 #include <stdint.h>
 

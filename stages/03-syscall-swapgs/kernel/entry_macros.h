@@ -5,6 +5,7 @@
  * IA32_KERNEL_GS_BASE while a program runs. It must happen exactly once each way, so it depends on where the
  * interrupt came from: the saved CS says the ring. */
 #pragma once
+/* clang-format off */
 #include <kernel/smap.h>
 #include <kernel/trap_frame.h>
 

@@ -1,32 +1,23 @@
 /* main.c: stage 03, what is brought up, in order. Called by boot.S on the boot CPU.
  * SPDX-License-Identifier: MIT */
-#include <kernel/command_line.h>
 #include <kernel/console.h>
-#include <kernel/cpu.h>
 #include <kernel/cpu_features.h>
-#include <kernel/fpu.h>
-#include <kernel/frame.h>
-#include <kernel/idt.h>
-#include <kernel/memory_layout.h>
-#include <kernel/overflow.h>
-#include <kernel/paging.h>
-#include <kernel/paranoid.h>
-#include <kernel/pic.h>
-#include <kernel/printk.h>
+#include <kernel/gdt.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 #include <kernel/protect.h>
 #include <kernel/selftest.h>
 #include <kernel/syscall.h>
 #include <kernel/task.h>
+#include <kernel/trap.h>
 #include <kernel/user_copy.h>
-#include <stddef.h>
+#include <kernel/user_state.h>
 
 static const char *const words[] = {"selftest", "poweroff", "overflow", NULL};
 
-_Noreturn void kernel_main(uint32_t boot_information)
-{
+_Noreturn void kernel_main(uint32_t boot_information) {
     const struct multiboot2_info *info = phys_to_virt(boot_information);
-    console_init();
-    console_add_screen(info);
+    console_init(info);
     printk("ringstep, stage 03: SYSCALL and SWAPGS\n");
     command_line_init(info, words);
     cpu_features_check();
@@ -38,16 +29,14 @@ _Noreturn void kernel_main(uint32_t boot_information)
     paranoid_init(); /* the PCR's address on the IST stacks */
     idt_init();      /* 256 gates */
     idt_load();
-    pic_disable();   /* or its timer would look like #DF */
-    protect_init();  /* SMEP, SMAP, UMIP */
-    fpu_init();      /* SSE for programs */
+    protect_init(); /* SMEP, SMAP, UMIP */
     user_copy_init();
-    syscall_init();  /* STAR, LSTAR, SFMASK */
+    syscall_init(); /* STAR, LSTAR, SFMASK */
     program_init(info);
 
     if (command_line_has("selftest"))
         selftest_run();
     if (command_line_has("overflow"))
-        overflow_stack();
+        kernel_stack_overflow();
     task_run_all();
 }

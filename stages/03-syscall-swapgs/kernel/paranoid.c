@@ -3,15 +3,13 @@
  *
  * Whatever runs here may have interrupted the kernel in the middle of anything: it takes no lock, does not switch and
  * must not fault, since the IRET of a fault would let the next NMI in, onto this very stack. */
-#include <kernel/panic.h>
-#include <kernel/paranoid.h>
+#include <kernel/kernel.h>
 #include <kernel/pcr.h>
+#include <kernel/protect.h>
 #include <kernel/trap.h>
-#include <kernel/x86.h>
 
 /* An NMI that nobody has asked for: noted, and otherwise ignored. */
-static bool count_nmi(struct trap_frame *frame)
-{
+static bool count_nmi(struct trap_frame *frame) {
     (void)frame;
     this_cpu->nmis++;
     return true;
@@ -19,14 +17,12 @@ static bool count_nmi(struct trap_frame *frame)
 
 /* #DB in ring 0 is the rest of something that a program did: some CPUs deliver its single-step trap on the first
  * instruction of syscall_entry. The program's own TF is back when it goes on, and traps then. */
-static bool debug_in_kernel(struct trap_frame *frame)
-{
-    __asm__ volatile("mov dr6, %0" : : "r"(0ul));
+static bool debug_in_kernel(struct trap_frame *frame) {
+    write_dr6(0);
     return !from_user(frame);
 }
 
-void paranoid_init(void)
-{
+void paranoid_init(void) {
     for (unsigned i = 0; i < IST_COUNT; i++) {
         this_cpu->tss.ist[i] -= 16;
         *(struct pcr **)this_cpu->tss.ist[i] = this_cpu->self;
@@ -35,8 +31,7 @@ void paranoid_init(void)
     trap_handle(VECTOR_DB, debug_in_kernel);
 }
 
-void paranoid(struct trap_frame *frame)
-{
+void paranoid(struct trap_frame *frame) {
     bool nmi = frame->vector == VECTOR_NMI;
     if (nmi && this_cpu->in_nmi)
         panic("an NMI within an NMI: the handler has executed an IRET");

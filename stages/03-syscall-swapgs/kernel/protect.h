@@ -1,9 +1,15 @@
-/* protect.h: what the CPU itself can do against mistakes of the kernel, where it has it.
+/* protect.h: what this stage sets up besides the system call's own registers.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
 /* Writes STAC and CLAC into the text. Once, on the boot CPU, after paging_init() and before any other CPU starts. */
 void protect_patch_text(void);
 
-/* Turns on SMEP, SMAP, UMIP and alignment checks for ring 3. On every CPU. */
+/* Turns on SMEP, SMAP, UMIP and alignment checks for ring 3, and lets it use SSE. On every CPU. */
 void protect_init(void);
+
+/* Prepares this CPU's IST stacks for paranoid_entry. After pcr_init(), before anything can strike (paranoid.c). */
+void paranoid_init(void);
+
+/* Sets the handler of #PF. Once, before the first copy to or from a program (user_copy.c). */
+void user_copy_init(void);

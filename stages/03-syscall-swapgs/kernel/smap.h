@@ -4,6 +4,7 @@
  * STAC and CLAC are #UD on a CPU without SMAP. So the image has a NOP of the same length in their place, and notes where;
  * protect.c writes the real instructions once, before the text becomes busy with other CPUs. */
 #pragma once
+/* clang-format off */
 
 #ifdef __ASSEMBLER__
 .macro SMAP_PATCH opcode

@@ -5,7 +5,7 @@
  * three instructions is the whole lesson.
  * Sources: SDM 2B, "SYSCALL - Fast System Call" and "SYSRET - Return From Fast System Call". */
 #include <kernel/asm.h>
-#include <kernel/errno.h>
+#include <kernel/syscall.h>
 #include <kernel/gdt.h>
 #include <kernel/pcr.h>
 #include <kernel/sysret_check.h>

@@ -3,9 +3,9 @@
  *
  * Sources: SDM 3A, "Fast System Calls in 64-Bit Mode"; APM 2, "SYSCALL and SYSRET MSRs". */
 #include <kernel/gdt.h>
+#include <kernel/kernel.h>
 #include <kernel/syscall.h>
 #include <kernel/user_return.h>
-#include <kernel/x86.h>
 
 /* SYSRET loads SS from this + 8 and CS from this + 16. Intel sets the ring bits by itself, AMD does not. */
 #define STAR_USER   (SEL_USER_CODE32 | 3ul)
@@ -23,15 +23,14 @@ _Static_assert(STAR_USER + 16 == SEL_USER_CODE, "SYSRET loads CS from STAR + 16"
  *   AC        SMAP is off
  *   IOPL, RF, ID and the arithmetic flags: no reason to take them over */
 #define SFMASK                                                                                                         \
-    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_OF |         \
+    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_OF |       \
      RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC | RFLAGS_ID)
 
 _Static_assert(SFMASK == 0x257fd5, "every flag that SYSCALL can clear");
 
 extern char syscall_entry[], syscall32_entry[];
 
-void syscall_init(void)
-{
+void syscall_init(void) {
     wrmsr(MSR_STAR, STAR_USER << 48 | STAR_KERNEL << 32);
     wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);
     wrmsr(MSR_CSTAR, (uint64_t)syscall32_entry);
@@ -41,8 +40,7 @@ void syscall_init(void)
 }
 
 /* Called by syscall_entry with a whole frame, interrupts off. */
-void syscall_from_user(struct trap_frame *frame)
-{
+void syscall_from_user(struct trap_frame *frame) {
     sti();
     syscall_dispatch(frame);
     cli(); /* from the decision to return until ring 3 nothing may come in between */

@@ -1,22 +1,15 @@
-/* syscall_table.c: the system calls of this stage. Read by syscall_dispatch(); replaced when the set grows.
+/* syscall_table.c: the system calls of this stage, by Linux's numbers. Read by syscall_dispatch(); replaced when the set
+ * grows.
  * SPDX-License-Identifier: MIT */
-#include <kernel/compiler.h>
+#include <kernel/kernel.h>
 #include <kernel/syscall.h>
 
 syscall_function *const syscall_table[] = {
-    [SYS_WRITE] = sys_write,
-    [SYS_MMAP] = sys_mmap,
-    [SYS_MUNMAP] = sys_munmap,
-    [SYS_BRK] = sys_brk,
-    [SYS_IOCTL] = sys_ioctl,
-    [SYS_WRITEV] = sys_writev,
-    [SYS_GETPID] = sys_getpid,
-    [SYS_EXIT] = sys_exit,
-    [SYS_ARCH_PRCTL] = sys_arch_prctl,
-    [SYS_GETTID] = sys_getpid,
-    [SYS_SET_TID_ADDRESS] = sys_getpid,
-    [SYS_EXIT_GROUP] = sys_exit,
-    [SYS_GETCPU] = sys_getcpu,
+    [1] = sys_write,    [9] = sys_mmap,    [11] = sys_munmap, [12] = sys_brk,         [16] = sys_ioctl,
+    [20] = sys_writev,  [39] = sys_getpid, [60] = sys_exit,   [158] = sys_arch_prctl, [186] = sys_getpid, /* gettid */
+    [218] = sys_getpid, /* set_tid_address */
+    [231] = sys_exit,   /* exit_group */
+    [309] = sys_getcpu,
 };
 
 const unsigned syscall_table_size = ARRAY_LENGTH(syscall_table);

@@ -3,7 +3,7 @@
  *
  * Nobody asks the page tables beforehand: the CPU does, at each access, and is never out of date. If it says no, #PF
  * comes from the one instruction that is allowed to, and its handler lets the copy end early. */
-#include <kernel/memory_layout.h>
+#include <kernel/memory.h>
 #include <kernel/trap.h>
 #include <kernel/user_copy.h>
 
@@ -11,30 +11,21 @@ size_t user_copy_bytes(void *to, const void *from, size_t size);
 extern char user_copy_bytes_access[] __asm__("user_copy_bytes.step1");
 extern char user_copy_bytes_fault[] __asm__("user_copy_bytes.step2");
 
-static bool in_user_space(uint64_t address, size_t size)
-{
-    return address <= USER_TOP && size <= USER_TOP - address;
-}
+static bool in_user_space(uint64_t address, size_t size) { return address <= USER_TOP && size <= USER_TOP - address; }
 
-bool copy_from_user(void *to, uint64_t from, size_t size)
-{
+bool copy_from_user(void *to, uint64_t from, size_t size) {
     return in_user_space(from, size) && user_copy_bytes(to, (const void *)from, size) == 0;
 }
 
-bool copy_to_user(uint64_t to, const void *from, size_t size)
-{
+bool copy_to_user(uint64_t to, const void *from, size_t size) {
     return in_user_space(to, size) && user_copy_bytes((void *)to, from, size) == 0;
 }
 
-static bool fix_up(struct trap_frame *frame)
-{
+static bool fix_up(struct trap_frame *frame) {
     if (frame->rip != (uint64_t)user_copy_bytes_access)
         return false;
     frame->rip = (uint64_t)user_copy_bytes_fault;
     return true;
 }
 
-void user_copy_init(void)
-{
-    trap_handle(VECTOR_PF, fix_up);
-}
+void user_copy_init(void) { trap_handle(VECTOR_PF, fix_up); }

@@ -1,13 +1,11 @@
 /* user_return.c: the last thing before a program goes on. Called by trap.c and syscall_init.c, interrupts off; replaced
  * in stage 04.
  * SPDX-License-Identifier: MIT */
-#include <kernel/printk.h>
+#include <kernel/kernel.h>
 #include <kernel/user_return.h>
-#include <kernel/x86.h>
 
 /* Shows, once, that the pair of GS bases has changed hands. */
-static void show_gs(const struct trap_frame *frame)
-{
+static void show_gs(const struct trap_frame *frame) {
     static bool shown;
     if (shown || frame->vector != VECTOR_SYSCALL)
         return;
@@ -16,8 +14,7 @@ static void show_gs(const struct trap_frame *frame)
            rdmsr(MSR_GS_BASE), rdmsr(MSR_KERNEL_GS_BASE));
 }
 
-void user_return(struct trap_frame *frame)
-{
+void user_return(struct trap_frame *frame) {
     show_gs(frame);
     /* Whoever wrote the frame: a program gets no flags but its own, and interrupts are on. */
     frame->rflags = (frame->rflags & RFLAGS_USER) | RFLAGS_IF | RFLAGS_ONE;

@@ -3,11 +3,10 @@
  *
  * Relies on what every CPU since 2008 has: a counter of constant rate, started on all CPUs together. */
 #include <kernel/clock.h>
-#include <kernel/errno.h>
+#include <kernel/kernel.h>
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
 #include <kernel/user_copy.h>
-#include <kernel/x86.h>
 
 #define SECOND 1000000000ul
 
@@ -18,26 +17,20 @@ struct timespec {
 static uint64_t start;
 static uint64_t scale; /* ns per count, times 2^32 */
 
-void clock_init(uint64_t tsc_rate)
-{
+void clock_init(uint64_t tsc_rate) {
     scale = (SECOND << 32) / tsc_rate;
     start = rdtsc();
 }
 
-uint64_t clock_now(void)
-{
-    return (uint64_t)((unsigned __int128)(rdtsc() - start) * scale >> 32);
-}
+uint64_t clock_now(void) { return (uint64_t)((unsigned __int128)(rdtsc() - start) * scale >> 32); }
 
-void clock_delay(uint64_t nanoseconds)
-{
+void clock_delay(uint64_t nanoseconds) {
     for (uint64_t end = clock_now() + nanoseconds; clock_now() < end;)
         pause();
 }
 
 /* There is no calendar: the clocks of Linux that never stop all tell the time since boot. */
-long sys_clock_gettime(struct trap_frame *frame)
-{
+long sys_clock_gettime(struct trap_frame *frame) {
     enum { PROCESS_CPU = 2, THREAD_CPU = 3, BOOT = 7 };
     uint64_t now = clock_now();
     struct timespec time = {(int64_t)(now / SECOND), (int64_t)(now % SECOND)};
@@ -48,8 +41,7 @@ long sys_clock_gettime(struct trap_frame *frame)
 }
 
 /* Never interrupted, so the time that is left is not asked for. */
-long sys_nanosleep(struct trap_frame *frame)
-{
+long sys_nanosleep(struct trap_frame *frame) {
     struct timespec time;
     if (!copy_from_user(&time, frame->rdi, sizeof(time)))
         return -EFAULT;
@@ -61,8 +53,7 @@ long sys_nanosleep(struct trap_frame *frame)
     return 0;
 }
 
-long sys_sched_yield(struct trap_frame *frame)
-{
+long sys_sched_yield(struct trap_frame *frame) {
     (void)frame;
     schedule();
     return 0;

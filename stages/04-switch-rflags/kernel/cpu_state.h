@@ -1,9 +1,18 @@
 /* cpu_state.h: what the kernel's C code keeps for each CPU. Part of struct pcr; grows once more in stage 05.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <kernel/run_queue.h>
+#include <kernel/lock.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+struct task;
+
+/* The tasks that could run, first come, first served. */
+struct run_queue {
+    struct lock lock;
+    struct task *first, *last; /* linked by task->next */
+    unsigned length;
+};
 
 struct cpu_state {
     unsigned cpu;         /* 0 ... CPUs - 1; not the APIC id */

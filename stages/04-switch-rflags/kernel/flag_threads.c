@@ -4,12 +4,8 @@
  * Every entry clears DF and AC, so no program can bring them to a switch: what PUSHFQ and POPFQ in switch_stacks() keep
  * apart are threads of the kernel. These two see to it that somebody would notice if they were gone. */
 #include <kernel/current.h>
-#include <kernel/flag_threads.h>
-#include <kernel/panic.h>
-#include <kernel/printk.h>
+#include <kernel/kernel.h>
 #include <kernel/sched.h>
-#include <kernel/switch.h>
-#include <kernel/x86.h>
 
 #define ROUNDS 5
 #define FLAGS  (RFLAGS_DF | RFLAGS_AC | RFLAGS_ID)
@@ -18,8 +14,7 @@
 uint64_t switch_stacks_with_flags(uint64_t *save_rsp, uint64_t load_rsp, uint64_t flags);
 
 /* schedule(), but for the flags. */
-static void schedule_with_flags(uint64_t flags)
-{
+static void schedule_with_flags(uint64_t flags) {
     struct task *previous = current();
     lock_acquire(&this_cpu->self->queue.lock);
     struct task *next = switch_begin();
@@ -32,22 +27,19 @@ static void schedule_with_flags(uint64_t flags)
         panic("a thread left with the flags 0x%lx and came back with 0x%lx", flags, found & FLAGS);
 }
 
-static void with_flags(void)
-{
+static void with_flags(void) {
     for (int i = 0; i < ROUNDS; i++)
         schedule_with_flags(FLAGS);
     printk("kernel thread %u: switched %d times with DF, AC and ID set, and kept them\n", current()->id, ROUNDS);
 }
 
-static void without_flags(void)
-{
+static void without_flags(void) {
     for (int i = 0; i < ROUNDS; i++)
         schedule_with_flags(0);
     printk("kernel thread %u: switched %d times with them clear, and never saw them\n", current()->id, ROUNDS);
 }
 
-void flag_threads_start(void)
-{
+void flag_threads_start(void) {
     struct task *one = thread_create(with_flags), *other = thread_create(without_flags);
     if (!one || !other)
         panic("no memory for the kernel's threads");

@@ -3,13 +3,10 @@
  *
  * Source: SDM 3A, "Advanced Programmable Interrupt Controller (APIC)". */
 #include <kernel/cpu_features.h>
+#include <kernel/kernel.h>
 #include <kernel/lapic.h>
-#include <kernel/memory_layout.h>
-#include <kernel/paging.h>
-#include <kernel/panic.h>
+#include <kernel/memory.h>
 #include <kernel/trap.h>
-#include <kernel/x86.h>
-#include <stddef.h>
 
 #define APIC_BASE_ENABLE 0x800
 #define APIC_BASE_X2APIC 0x400
@@ -18,42 +15,27 @@
 static volatile uint32_t *registers; /* NULL in x2APIC mode */
 
 /* It is told by the vector alone, and wants no EOI. */
-static bool ignore_spurious(struct trap_frame *frame)
-{
+static bool ignore_spurious(struct trap_frame *frame) {
     (void)frame;
     return true;
 }
 
-int lapic_is_x2apic(void)
-{
-    return !registers;
-}
+int lapic_is_x2apic(void) { return !registers; }
 
-uint32_t lapic_read(unsigned reg)
-{
-    return registers ? registers[reg / 4] : (uint32_t)rdmsr(MSR_X2APIC + reg / 16);
-}
+uint32_t lapic_read(unsigned reg) { return registers ? registers[reg / 4] : (uint32_t)rdmsr(MSR_X2APIC + reg / 16); }
 
-void lapic_write(unsigned reg, uint32_t value)
-{
+void lapic_write(unsigned reg, uint32_t value) {
     if (registers)
         registers[reg / 4] = value;
     else
         wrmsr(MSR_X2APIC + reg / 16, value);
 }
 
-uint32_t lapic_id(void)
-{
-    return registers ? lapic_read(LAPIC_ID) >> 24 : lapic_read(LAPIC_ID);
-}
+uint32_t lapic_id(void) { return registers ? lapic_read(LAPIC_ID) >> 24 : lapic_read(LAPIC_ID); }
 
-void lapic_eoi(void)
-{
-    lapic_write(LAPIC_EOI, 0);
-}
+void lapic_eoi(void) { lapic_write(LAPIC_EOI, 0); }
 
-void lapic_init(void)
-{
+void lapic_init(void) {
     uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
     wrmsr(MSR_APIC_BASE, base);
     if (cpu_has(CPU_X2APIC)) {

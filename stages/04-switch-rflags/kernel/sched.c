@@ -6,17 +6,12 @@
  * ring 0: a switch happens only where it is called for, always with interrupts off. */
 #include <kernel/balance.h>
 #include <kernel/clock.h>
-#include <kernel/compiler.h>
 #include <kernel/current.h>
-#include <kernel/frame.h>
-#include <kernel/paging.h>
-#include <kernel/panic.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 #include <kernel/sched.h>
-#include <kernel/switch.h>
-#include <kernel/x86.h>
 
-void sched_init(void)
-{
+void sched_init(void) {
     uint64_t frame = frame_alloc_zeroed();
     if (!frame)
         panic("no memory for an idle task");
@@ -25,8 +20,25 @@ void sched_init(void)
     set_current(this_cpu->idle);
 }
 
-void sched_add(struct task *task)
-{
+void run_queue_add(struct run_queue *queue, struct task *task) {
+    task->next = NULL;
+    if (queue->length++)
+        queue->last->next = task;
+    else
+        queue->first = task;
+    queue->last = task;
+}
+
+struct task *run_queue_take(struct run_queue *queue) {
+    struct task *task = queue->first;
+    if (task) {
+        queue->first = task->next;
+        queue->length--;
+    }
+    return task;
+}
+
+void sched_add(struct task *task) {
     struct pcr *pcr = balance_choose(task);
     uint64_t flags = lock_acquire(&pcr->queue.lock);
     run_queue_add(&pcr->queue, task);
@@ -34,14 +46,10 @@ void sched_add(struct task *task)
     balance_notify(pcr);
 }
 
-static struct run_queue *this_queue(void)
-{
-    return &this_cpu->self->queue;
-}
+static struct run_queue *this_queue(void) { return &this_cpu->self->queue; }
 
 /* Makes the next task this CPU's, but for the registers that switch_stacks() changes. */
-static void switch_to(struct task *previous, struct task *next)
-{
+static void switch_to(struct task *previous, struct task *next) {
     uint64_t cr3 = next->space.cr3 ? next->space.cr3 : kernel_cr3();
     set_current(next);
     set_kernel_stack(next->kernel_stack_top); /* invariant 4; read by interrupts and by syscall_entry */
@@ -57,8 +65,7 @@ static void switch_to(struct task *previous, struct task *next)
     this_cpu->switches++;
 }
 
-struct task *switch_begin(void)
-{
+struct task *switch_begin(void) {
     struct task *previous = current();
     this_cpu->need_switch = false;
     if (previous->state == TASK_READY && previous != this_cpu->idle)
@@ -72,8 +79,7 @@ struct task *switch_begin(void)
     return next;
 }
 
-void switch_end(void)
-{
+void switch_end(void) {
     struct task *previous = this_cpu->previous;
     this_cpu->previous = NULL;
     lock_release(&this_queue()->lock, 0); /* this CPU's, which may not be the one on which the task was left */
@@ -81,8 +87,7 @@ void switch_end(void)
         task_reap(previous);
 }
 
-void schedule(void)
-{
+void schedule(void) {
     struct task *previous = current();
     uint64_t flags = lock_acquire(&this_queue()->lock);
     struct task *next = switch_begin();
@@ -94,8 +99,7 @@ void schedule(void)
 }
 
 /* With interrupts off from the decision to sleep until the switch, no tick can come between the two. */
-void sched_sleep_until(uint64_t time)
-{
+void sched_sleep_until(uint64_t time) {
     struct task *task = current(), *after;
     cli();
     task->wake_time = time;
@@ -113,8 +117,7 @@ void sched_sleep_until(uint64_t time)
     sti();
 }
 
-void sched_tick(void)
-{
+void sched_tick(void) {
     this_cpu->ticks++;
     uint64_t flags = lock_acquire(&this_queue()->lock), now = clock_now();
     struct task *task;
@@ -127,8 +130,7 @@ void sched_tick(void)
     lock_release(&this_queue()->lock, flags);
 }
 
-_Noreturn void sched_idle(void)
-{
+_Noreturn void sched_idle(void) {
     for (;;) {
         cli();
         if (READ_ONCE(this_queue()->length) || balance_pull()) {
@@ -141,8 +143,7 @@ _Noreturn void sched_idle(void)
     }
 }
 
-uint64_t switch_first_stack(uint64_t top, void (*begin)(void), uint64_t rbx)
-{
+uint64_t switch_first_stack(uint64_t top, void (*begin)(void), uint64_t rbx) {
     struct {
         uint64_t rflags, r15, r14, r13, r12, rbp, rbx;
         void (*return_address)(void);

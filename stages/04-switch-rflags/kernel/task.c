@@ -1,15 +1,10 @@
 /* task.c: tasks begin and end here. Called by main.c, trap.c and the system calls.
  * SPDX-License-Identifier: MIT */
 #include <kernel/balance.h>
-#include <kernel/command_line.h>
 #include <kernel/current.h>
-#include <kernel/frame.h>
-#include <kernel/kernel_stack.h>
-#include <kernel/machine.h>
-#include <kernel/memory_layout.h>
-#include <kernel/printk.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 #include <kernel/sched.h>
-#include <kernel/switch.h>
 #include <kernel/task.h>
 #include <kernel/trap.h>
 #include <kernel/user_return.h>
@@ -20,8 +15,7 @@ static unsigned last_id;
 static unsigned alive = 1; /* started and not yet destroyed; the 1 is task_start_all() itself */
 
 /* A task with a stack. program: also with an address space. */
-static struct task *create(bool program)
-{
+static struct task *create(bool program) {
     uint64_t frame = frame_alloc_zeroed(), stack = kernel_stack_alloc();
     struct task *task = phys_to_virt(frame);
     if (frame && stack && (!program || address_space_create(&task->space))) {
@@ -36,13 +30,11 @@ static struct task *create(bool program)
     return NULL;
 }
 
-struct task *task_create(void)
-{
+struct task *task_create(void) {
     return create(true);
 }
 
-struct task *thread_create(void (*function)(void))
-{
+struct task *thread_create(void (*function)(void)) {
     struct task *task = create(false);
     if (task)
         task->rsp = switch_first_stack(task->kernel_stack_top, thread_begin, (uint64_t)function);
@@ -50,14 +42,12 @@ struct task *thread_create(void (*function)(void))
 }
 
 /* The first thing that a program's task does, on its own stack: its frame, then up to ring 3 (switch.S). */
-void task_first_run(struct trap_frame *frame)
-{
+void task_first_run(struct trap_frame *frame) {
     switch_end();
     user_return(frame);
 }
 
-void task_start(struct task *task)
-{
+void task_start(struct task *task) {
     if (task->space.cr3) {
         struct trap_frame *frame = (struct trap_frame *)task->kernel_stack_top - 1;
         *frame = task->start;
@@ -69,8 +59,7 @@ void task_start(struct task *task)
 }
 
 /* One fewer; the last one ends the run. */
-static void drop_alive(void)
-{
+static void drop_alive(void) {
     if (__atomic_sub_fetch(&alive, 1, __ATOMIC_ACQ_REL))
         return;
     balance_report();
@@ -79,43 +68,37 @@ static void drop_alive(void)
         machine_exit(true);
 }
 
-void task_destroy(struct task *task)
-{
+void task_destroy(struct task *task) {
     if (task->space.cr3)
         address_space_destroy(&task->space);
     kernel_stack_free(task->kernel_stack_top);
     frame_free(virt_to_phys(task));
 }
 
-void task_reap(struct task *task)
-{
+void task_reap(struct task *task) {
     task_destroy(task);
     drop_alive();
 }
 
-void task_start_all(void)
-{
+void task_start_all(void) {
     struct task *task;
     while ((task = program_next()))
         task_start(task);
     drop_alive();
 }
 
-_Noreturn void thread_exit(void)
-{
+_Noreturn void thread_exit(void) {
     current()->state = TASK_DEAD;
     schedule();
     __builtin_unreachable();
 }
 
-_Noreturn void task_exit(int status)
-{
+_Noreturn void task_exit(int status) {
     printk("task %u (%s): exit %d\n", current()->id, current()->arguments.joined, status);
     thread_exit();
 }
 
-_Noreturn void task_kill(const struct trap_frame *frame, const char *reason, int signal)
-{
+_Noreturn void task_kill(const struct trap_frame *frame, const char *reason, int signal) {
     struct task *task = current();
     printk("task %u (%s): killed by %s at rip=0x%lx\n", task->id, task->arguments.joined, reason, frame->rip);
     trap_print_registers(frame);

@@ -13,7 +13,7 @@ enum task_state {
 };
 
 struct task {
-    uint64_t rsp;              /* of its kernel stack while it does not run; switch_stacks() alone reads and writes it */
+    uint64_t rsp; /* of its kernel stack while it does not run; switch_stacks() alone reads and writes it */
     uint64_t kernel_stack_top; /* tss.rsp0 while it runs */
     struct task *next;         /* in a run queue or among the sleepers */
     enum task_state state;

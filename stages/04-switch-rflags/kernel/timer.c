@@ -4,12 +4,10 @@
  * Nobody says at what rate that timer counts, so it is measured against one whose rate never changed since 1981: channel 2
  * of the interval timer. Sources: SDM 3A, "APIC Timer"; Intel 8254 data sheet. */
 #include <kernel/clock.h>
+#include <kernel/kernel.h>
 #include <kernel/lapic.h>
-#include <kernel/panic.h>
 #include <kernel/sched.h>
-#include <kernel/timer.h>
 #include <kernel/trap.h>
-#include <kernel/x86.h>
 
 #define PIT_RATE      1193182
 #define PIT_CHANNEL_2 0x42
@@ -21,8 +19,7 @@
 static uint32_t counts_per_tick;
 
 /* Waits for a 100th of a second. */
-static void pit_wait(void)
-{
+static void pit_wait(void) {
     uint16_t count = PIT_RATE / TICKS_PER_SECOND;
     outb(PIT_CONTROL, (inb(PIT_CONTROL) & 0xfc) | 1);
     outb(PIT_COMMAND, 0xb0); /* channel 2, low and high byte, mode 0: one-shot, starts with the high byte */
@@ -33,16 +30,14 @@ static void pit_wait(void)
             pause();
 }
 
-static bool timer_interrupt(struct trap_frame *frame)
-{
+static bool timer_interrupt(struct trap_frame *frame) {
     (void)frame;
     lapic_eoi(); /* before the switch: the next task must have its tick as well */
     sched_tick();
     return true;
 }
 
-void timer_calibrate(void)
-{
+void timer_calibrate(void) {
     lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_16);
     lapic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
     uint64_t tsc = rdtsc();
@@ -56,8 +51,7 @@ void timer_calibrate(void)
     trap_handle(VECTOR_TIMER, timer_interrupt);
 }
 
-void timer_start(void)
-{
+void timer_start(void) {
     lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_16);
     lapic_write(LAPIC_LVT_TIMER, LVT_PERIODIC | VECTOR_TIMER);
     lapic_write(LAPIC_TIMER_INITIAL, counts_per_tick);

@@ -1,13 +1,12 @@
 /* user_return.c: the last thing before a program goes on. Called by trap.c, syscall_init.c and task.c, interrupts off;
  * replaced in stage 05.
  * SPDX-License-Identifier: MIT */
+#include <kernel/kernel.h>
 #include <kernel/pcr.h>
 #include <kernel/sched.h>
 #include <kernel/user_return.h>
-#include <kernel/x86.h>
 
-void user_return(struct trap_frame *frame)
-{
+void user_return(struct trap_frame *frame) {
     while (this_cpu->need_switch)
         schedule(); /* this is where a program is preempted */
     /* Whoever wrote the frame: a program gets no flags but its own, and interrupts are on. */

@@ -1,8 +1,18 @@
 /* user_state.h: the registers of a program that are not in its trap frame: FPU, SSE, and the data segments.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <kernel/fpu.h>
 #include <kernel/x86.h>
+
+/* As FXSAVE writes them. Source: SDM 1, "FXSAVE Area". */
+struct fpu_state {
+    uint16_t control_word; /* of the x87 */
+    uint8_t x87[22];
+    uint32_t mxcsr;
+    uint8_t registers[484];
+} __attribute__((aligned(16)));
+
+/* What a new program finds: all exceptions masked, round to nearest. Zeros would unmask every SIMD exception. */
+#define FPU_CLEAN ((struct fpu_state){.control_word = 0x37f, .mxcsr = 0x1f80})
 
 struct user_state {
     struct fpu_state fpu;
@@ -11,15 +21,9 @@ struct user_state {
 };
 
 /* In the kernel the program's GS base is the one that waits in IA32_KERNEL_GS_BASE. */
-static inline void user_set_gs_base(uint64_t base)
-{
-    wrmsr(MSR_KERNEL_GS_BASE, base);
-}
+static inline void user_set_gs_base(uint64_t base) { wrmsr(MSR_KERNEL_GS_BASE, base); }
 
-static inline void user_set_fs_base(uint64_t base)
-{
-    wrmsr(MSR_FS_BASE, base);
-}
+static inline void user_set_fs_base(uint64_t base) { wrmsr(MSR_FS_BASE, base); }
 
 /* What a new program finds. */
 void user_state_init(struct user_state *state);

@@ -3,11 +3,8 @@
  *
  * Source: ACPI Specification, "Root System Description Pointer (RSDP)". */
 #include <kernel/acpi.h>
-#include <kernel/paging.h>
-#include <kernel/printk.h>
-#include <kernel/string.h>
-#include <kernel/x86.h>
-#include <stddef.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 
 #define TABLE_MAX   0x100000
 #define RSDP_RSDT   16 /* offsets in the RSDP, and its sizes before and since ACPI 2.0 */
@@ -37,7 +34,8 @@ static const struct acpi_table *table_at(uint64_t phys, const char *signature) {
     const struct acpi_table *table = map_physical(phys, sizeof(*table), PTE_WRITE | PTE_NX);
     if (!phys || !table || (signature && memcmp(table->signature, signature, 4)))
         return NULL;
-    if (table->length < sizeof(*table) || table->length > TABLE_MAX || !map_physical(phys, table->length, PTE_WRITE | PTE_NX))
+    if (table->length < sizeof(*table) || table->length > TABLE_MAX ||
+        !map_physical(phys, table->length, PTE_WRITE | PTE_NX))
         return NULL;
     return checksum_right(table, table->length) ? table : NULL;
 }

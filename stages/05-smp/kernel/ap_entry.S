@@ -5,7 +5,7 @@
  * at fixed offsets from the start of the page (smp.h), which is where DS points.
  * Source: SDM 3A, "MP Initialization Protocol Algorithm for MP Systems". */
 #include <kernel/asm.h>
-#include <kernel/memory_layout.h>
+#include <kernel/memory.h>
 #include <kernel/pcr.h>
 #include <kernel/smp.h>
 #include <kernel/x86.h>

@@ -4,11 +4,9 @@
  * A task in a queue is not running anywhere, and its registers are saved: the queue's lock was held until they were. So
  * another CPU may take it out. No CPU ever holds the locks of two queues. */
 #include <kernel/balance.h>
-#include <kernel/compiler.h>
-#include <kernel/ipi.h>
-#include <kernel/printk.h>
+#include <kernel/kernel.h>
+#include <kernel/sched.h>
 #include <kernel/smp.h>
-#include <kernel/task.h>
 
 static unsigned load(const struct pcr *pcr) {
     return READ_ONCE(pcr->queue.length) + (READ_ONCE(pcr->current) != pcr->idle);

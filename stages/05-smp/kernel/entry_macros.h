@@ -8,6 +8,7 @@
  * With one exception, new in stage 05: the IRETQ that leads to ring 3 can itself fault, in ring 0 and behind its SWAPGS.
  * user_return() lets no program get there; this is the second line of defence. */
 #pragma once
+/* clang-format off */
 #include <kernel/smap.h>
 #include <kernel/trap_frame.h>
 

@@ -1,14 +1,11 @@
 /* ipi.c: interrupts from one CPU to another: wake up, and stop. Called by smp.c, balance.c and panic.c.
  * SPDX-License-Identifier: MIT */
 #include <kernel/clock.h>
-#include <kernel/compiler.h>
-#include <kernel/ipi.h>
+#include <kernel/kernel.h>
 #include <kernel/lapic.h>
 #include <kernel/smp.h>
 #include <kernel/stop.h>
 #include <kernel/trap.h>
-#include <kernel/x86.h>
-#include <stddef.h>
 
 #define ICR_BUSY     0x1000
 #define STOP_TIMEOUT 100000000 /* ns */
@@ -60,7 +57,8 @@ unsigned stop_other_cpus(void) {
     if (!smp_first) /* before there are any; GS may not be set yet */
         return 0;
     uint32_t owner = NOBODY;
-    bool first = __atomic_compare_exchange_n(&panicking, &owner, this_cpu->cpu, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    bool first =
+        __atomic_compare_exchange_n(&panicking, &owner, this_cpu->cpu, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
     while (!first && owner != this_cpu->cpu)
         hlt(); /* another CPU panics; its NMI may have come before we did */
     for (struct pcr *pcr = smp_first; first && pcr; pcr = pcr->next)

@@ -5,24 +5,15 @@
  * PCR of a list by one atomic addition, and the count is closed at the time-out, so that one that comes too late parks. */
 #include <kernel/acpi.h>
 #include <kernel/clock.h>
-#include <kernel/compiler.h>
-#include <kernel/fpu.h>
-#include <kernel/frame.h>
-#include <kernel/idt.h>
-#include <kernel/ipi.h>
-#include <kernel/kernel_stack.h>
+#include <kernel/kernel.h>
 #include <kernel/lapic.h>
-#include <kernel/memory_layout.h>
-#include <kernel/paging.h>
-#include <kernel/panic.h>
-#include <kernel/paranoid.h>
-#include <kernel/printk.h>
+#include <kernel/memory.h>
 #include <kernel/protect.h>
 #include <kernel/sched.h>
 #include <kernel/smp.h>
-#include <kernel/string.h>
 #include <kernel/syscall.h>
-#include <kernel/timer.h>
+#include <kernel/trap.h>
+#include <kernel/user_state.h>
 
 #define MILLISECOND 1000000ul
 #define TIMEOUT     (2000 * MILLISECOND)
@@ -37,24 +28,17 @@ static uint32_t *ap_claims; /* in AP_PAGE */
 
 extern char ap_trampoline[], ap_trampoline_end[];
 
-void smp_init(void) {
-    smp_first = this_cpu->self;
+/* From here on this CPU takes part. */
+static void join(void) {
     this_cpu->apic_id = lapic_id();
-    this_cpu->online = true;
+    __atomic_store_n(&this_cpu->self->online, true, __ATOMIC_RELEASE);
 }
 
-/* In C, on its own stack, with the kernel's tables; the same as main.c does for the boot CPU, in the same order. */
+/* Where ap_entry.S goes on, on the CPU's own stack, with the kernel's tables. */
 _Noreturn void ap_main(struct pcr *pcr) {
     pcr_init(pcr, pcr->cpu);
-    paranoid_init();
-    idt_load();
-    protect_init();
-    fpu_init();
-    syscall_init();
-    lapic_init();
-    sched_init();
-    pcr->apic_id = lapic_id();
-    __atomic_store_n(&pcr->online, true, __ATOMIC_RELEASE);
+    cpu_setup();
+    join();
     timer_start();
     sched_idle();
 }
@@ -121,6 +105,9 @@ static void drop_unclaimed(unsigned claimed) {
 }
 
 void smp_start(const struct multiboot2_info *info) {
+    smp_first = this_cpu->self;
+    join();
+    ipi_init();
     const struct acpi_table *madt = acpi_find_madt(info);
     unsigned count = madt ? prepare(send_to_silent(madt, 0)) : 0;
     if (!count)

@@ -1,4 +1,4 @@
-/* smp.h: the other CPUs.
+/* smp.h: the other CPUs, and interrupts to them.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -18,11 +18,25 @@
 #include <kernel/multiboot2.h>
 #include <kernel/pcr.h>
 
-/* The boot CPU's PCR, first of the list of all; NULL before smp_init(). A CPU of the list counts once it is online. */
+#define VECTOR_RESCHEDULE 0x41
+
+/* Delivery modes of the interrupt command register. Source: SDM 3A, "Interrupt Command Register (ICR)". */
+#define ICR_FIXED   0x04000 /* with the level bit: assert */
+#define ICR_NMI     0x04400
+#define ICR_INIT    0x04500
+#define ICR_STARTUP 0x04600
+
+/* Sends one. It is on its way when this returns, not yet there. */
+void ipi_send(uint32_t apic_id, uint32_t command);
+
+/* Sets the handlers of those that the kernel sends. Once. */
+void ipi_init(void);
+
+/* The boot CPU's PCR, first of the list of all; NULL before smp_start(). A CPU of the list counts once it is online. */
 extern struct pcr *smp_first;
 
-/* Makes the boot CPU the first of the list. */
-void smp_init(void);
+/* Sets up this CPU, on which pcr_init() has run (main.c). */
+void cpu_setup(void);
 
 /* Starts all other CPUs that the firmware names, side by side, and waits for them. */
 void smp_start(const struct multiboot2_info *info);

@@ -5,6 +5,7 @@
  * next instruction, IRET after it, so that a program that single-steps itself would not get on by SYSRET. RF, which SYSRET
  * cannot restore either, no program's frame has. */
 #pragma once
+/* clang-format off */
 #include <kernel/trap_frame.h>
 #include <kernel/x86.h>
 

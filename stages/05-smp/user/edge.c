@@ -1,6 +1,6 @@
 /* Goes to the very end of user space, where the address of the next instruction is 0x800000000000: the first that
- * is not canonical. `edge syscall` gets there by a system call in the last two bytes, `edge run` by running off
- * the end, `edge timer DELAY` with a loop whose last instruction the timer may just interrupt.
+ * is not canonical. `edge syscall` gets there by a system call in the last two bytes, `edge run` by running off the
+ * end, `edge timer N` by a loop that falls off the end in the very moment of a timer tick, if N is well chosen.
  * The kernel must end the program before it tries to return to that address. */
 /* SPDX-License-Identifier: MIT */
 #include <user/ulib.h>
@@ -8,14 +8,14 @@
 #define PAGE_SIZE 4096
 #define LAST_PAGE 0x7ffffffff000ul
 
-#define PROT_ALL 7                      /* read, write, execute */
+#define PROT_ALL 7 /* read, write, execute */
 #define MAP_PRIVATE_FIXED_ANONYMOUS (0x02 | 0x10 | 0x20)
 
 #define NOP 0x90
 
-/* In the page's last bytes: the system call; or the loop `dec rcx; jnz`, which falls off the end when done. */
-static const unsigned char syscall_code[] = { 0x0f, 0x05 };
-static const unsigned char loop_code[] = { 0x48, 0xff, 0xc9, 0x75, 0xfb };
+/* For the page's last bytes: the system call; or the loop `dec rcx; jnz`, which falls off the end when done. */
+static const unsigned char syscall_code[] = {0x0f, 0x05};
+static const unsigned char loop_code[] = {0x48, 0xff, 0xc9, 0x75, 0xfb};
 
 /* Jumps into the last page with a system call's number in rax and a count for the loop in rcx. */
 __attribute__((noreturn)) static void jump(unsigned char *to, unsigned long count)
@@ -24,12 +24,52 @@ __attribute__((noreturn)) static void jump(unsigned char *to, unsigned long coun
     __builtin_unreachable();
 }
 
-__attribute__((noreturn)) static void run_at_the_end(const unsigned char *code, size_t length, unsigned long count)
+/* Puts the code at the end of the page, and returns where it begins. */
+static unsigned char *place_at_the_end(const unsigned char *code, size_t length)
 {
-    unsigned char *end = (unsigned char *)LAST_PAGE + PAGE_SIZE;
+    return memcpy((unsigned char *)LAST_PAGE + PAGE_SIZE - length, code, length);
+}
 
-    memcpy(end - length, code, length);
-    jump(end - length, count);
+static unsigned long read_tsc(void)
+{
+    unsigned low, high;
+
+    asm volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (unsigned long)high << 32 | low;
+}
+
+/* Waits until the kernel takes the CPU for a moment, and returns the last time before that. */
+static unsigned long wait_for_tick(void)
+{
+    enum { MOMENT = 2000 };
+    unsigned long before, now = read_tsc();
+
+    do {
+        before = now;
+        now = read_tsc();
+    } while (now - before < MOMENT);
+    return before;
+}
+
+/* Comes to the end of the loop when the next tick is due, N rounds more or less. Each N sleeps for another while
+ * first, so that the programs that try different ones do not disturb each other. */
+__attribute__((noreturn)) static void run_into_tick(long n)
+{
+    enum { ROUNDS = 50000, MIDDLE = 20, MILLISECOND = 1000000 };
+    struct timespec nap = {1 + n / 10, n % 10 * 100 * MILLISECOND};
+    unsigned char *loop = place_at_the_end(loop_code, sizeof loop_code);
+
+    system_call(SYS_nanosleep, (long)&nap, 0, 0, 0, 0, 0);
+    wait_for_tick();
+    /* What 50,000 rounds cost, without what it costs to ask. */
+    unsigned long start = read_tsc();
+    burn(ROUNDS);
+    unsigned long middle = read_tsc();
+    burn(2 * ROUNDS);
+    unsigned long cost_of_rounds = (read_tsc() - middle) - (middle - start);
+    unsigned long first = wait_for_tick(), second = wait_for_tick();
+    unsigned long due = second + (second - first);
+    jump(loop, (due - read_tsc()) * ROUNDS / cost_of_rounds + (unsigned long)(n - MIDDLE));
 }
 
 int main(int argc, char **argv)
@@ -47,6 +87,6 @@ int main(int argc, char **argv)
     if (strcmp(way, "run") == 0)
         jump(page, 0);
     if (strcmp(way, "timer") == 0)
-        run_at_the_end(loop_code, sizeof loop_code, argc > 2 ? (unsigned long)parse_number(argv[2]) : 1000000);
-    run_at_the_end(syscall_code, sizeof syscall_code, 0);
+        run_into_tick(argc > 2 ? parse_number(argv[2]) : 0);
+    jump(place_at_the_end(syscall_code, sizeof syscall_code), 0);
 }

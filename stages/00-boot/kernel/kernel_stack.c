@@ -1,11 +1,8 @@
 /* kernel_stack.c: the stacks on which the kernel runs: a task's, and those of the interrupt stack table.
  * SPDX-License-Identifier: MIT */
-#include <kernel/frame.h>
-#include <kernel/kernel_stack.h>
+#include <kernel/kernel.h>
 #include <kernel/lock.h>
-#include <kernel/memory_layout.h>
-#include <kernel/paging.h>
-#include <kernel/x86.h>
+#include <kernel/memory.h>
 
 static struct lock stack_lock;
 static uint64_t unused = STACK_BASE; /* the first slot that was never given out */
@@ -13,8 +10,7 @@ static uint64_t free_list;           /* tops; the word below a top says the next
 
 extern char boot_stack_guard[];
 
-static bool map_stack(uint64_t slot)
-{
+static bool map_stack(uint64_t slot) {
     for (uint64_t page = slot + PAGE_SIZE; page < slot + STACK_SLOT_SIZE; page += PAGE_SIZE) {
         uint64_t *entry = page_entry(kernel_pml4, page, 1, true);
         uint64_t frame = entry && !*entry ? frame_alloc() : 0;
@@ -26,8 +22,7 @@ static bool map_stack(uint64_t slot)
     return true;
 }
 
-uint64_t kernel_stack_alloc(void)
-{
+uint64_t kernel_stack_alloc(void) {
     uint64_t flags = lock_acquire(&stack_lock);
     uint64_t top = free_list;
     if (top) {
@@ -40,16 +35,20 @@ uint64_t kernel_stack_alloc(void)
     return top;
 }
 
-void kernel_stack_free(uint64_t top)
-{
+void kernel_stack_free(uint64_t top) {
     uint64_t flags = lock_acquire(&stack_lock);
     ((uint64_t *)top)[-1] = free_list;
     free_list = top;
     lock_release(&stack_lock, flags);
 }
 
-bool is_stack_guard(uint64_t address)
-{
+bool is_stack_guard(uint64_t address) {
     bool in_slot = address >= STACK_BASE && address < unused && (address - STACK_BASE) % STACK_SLOT_SIZE < PAGE_SIZE;
     return in_slot || page_align_down(address) == (uint64_t)boot_stack_guard;
 }
+
+/* The push that meets the guard page raises #PF, whose frame has no stack to go to either: that is #DF, and its gate
+ * asks for a stack from the interrupt stack table. Without one the CPU would give up and reset. */
+static unsigned recurse(volatile unsigned depth) { return depth + 1 ? recurse(depth + 1) + 1 : 0; }
+
+_Noreturn void kernel_stack_overflow(void) { panic("the stack took %u calls", recurse(0)); }
