@@ -1,6 +1,6 @@
 # Drives the debugger of Bochs: starts a machine that stands still at its first instruction, sends commands, reads
 # registers and memory. The debugger wants a terminal, so it gets one of its own.
-# Used by tools/step and by the tests of the walks. Needs pexpect. What is said of Bochs here holds for 2.7.
+# Used by tools/step and by the tests of the walks. Needs pexpect and pyelftools. What is said of Bochs here holds for 2.7.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Iterator, Union
 
+from elftools.elf.elffile import ELFFile
 from pexpect import EOF, TIMEOUT
 from pexpect.fdpexpect import fdspawn
 
@@ -28,14 +29,14 @@ PATIENCE = 60           # seconds until a machine that does not reach a place is
 PAUSE = 0.05            # seconds of silence after which COM1 is looked at
 # Longer than any command: the debugger's line editor scrolls what is longer than a line.
 TERMINAL_SIZE = struct.pack("HHHH", 24, 1000, 0, 0)
-# Where `show "cpu0"` has the registers. Each is named as in QEMU, where the names differ.
+# The registers as `show "cpu0.RAX"` wants them, and as we and QEMU name them.
 GENERAL = "RAX RBX RCX RDX RSI RDI RBP RSP R8 R9 R10 R11 R12 R13 R14 R15 RIP CR0 CR2 CR3 CR4".split()
-REGISTERS = {name: name.lower() for name in GENERAL}
-REGISTERS.update({
-    "EFLAGS": "rflags", "CS.selector": "cs", "SS.selector": "ss", "DS.selector": "ds", "ES.selector": "es",
-    "FS.selector": "fs", "GS.selector": "gs", "FS.base": "fs_base", "GS.base": "gs_base",
-    "MSR.kernelgsbase": "kernel_gs_base",
-})
+SEGMENTS = "CS SS DS ES FS GS".split()
+REGISTERS = {
+    **{name: name.lower() for name in GENERAL}, **{f"{name}.selector": name.lower() for name in SEGMENTS},
+    "EFLAGS": "rflags", "FS.base": "fs_base", "GS.base": "gs_base", "MSR.kernelgsbase": "kernel_gs_base",
+}
+USER_TOP = 1 << 47
 UNITS = {1: "b", 2: "h", 4: "w", 8: "g"}
 
 
@@ -51,21 +52,6 @@ class Missed(DebuggerError):
     """Bochs ran past a breakpoint and stopped one instruction late."""
 
 
-def parse_tree(lines: list[str]) -> dict[str, str]:
-    """The output of `show "cpu0"`: values by names such as 'GS.base'."""
-    path: list[str] = []
-    values = {}
-    for line in lines:
-        name, equals, value = line.strip().partition(" = ")
-        if value == "{":
-            path.append(name)
-        elif name == "}" and path:
-            path.pop()
-        elif equals:
-            values[".".join([*path, name])] = value
-    return values
-
-
 def instruction_after(elf: Path, address: int) -> int:
     """The address of the instruction behind the one at an address of the kernel."""
     command = [require("objdump", "binutils"), "-d", f"--start-address={address:#x}",
@@ -73,6 +59,15 @@ def instruction_after(elf: Path, address: int) -> int:
     listing = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     addresses = re.findall(r"^\s*([0-9a-f]+):\t", listing, re.MULTILINE)
     return int(addresses[1], 16) if len(addresses) > 1 else address
+
+
+def symbols_of(elf: Path) -> str:
+    """The kernel's symbols as the debugger reads them. It takes the last one below an address for its name, however
+    far away, so a program's addresses would bear the name of the last thing in the kernel's low part."""
+    with open(elf, "rb") as file:
+        ends = [segment["p_vaddr"] + segment["p_memsz"] for segment in ELFFile(file).iter_segments("PT_LOAD")]
+    end = max(end for end in ends if end < USER_TOP)
+    return elf.with_suffix(".sym").read_text() + f"{end:x} not_in_the_kernel\n"
 
 
 class BochsDebugger:
@@ -86,8 +81,9 @@ class BochsDebugger:
         self.console = bochs.open_console(request.folder / "com1")
         os.set_blocking(self.console, False)
         self.printed = b""          # on COM1, and not yet asked for
-        symbols = f'debug_symbols: file="{elf.with_suffix(".sym")}"\n'
-        (request.folder / "bochsrc").write_text(bochs.configuration(request) + symbols)
+        (request.folder / "symbols").write_text(symbols_of(elf))
+        configuration = bochs.configuration(request) + "debug_symbols: file=symbols\n"
+        (request.folder / "bochsrc").write_text(configuration)
         self.start(request.folder)
 
     def start(self, folder: Path) -> None:
@@ -157,8 +153,11 @@ class BochsDebugger:
         self.process.send_signal(signal.SIGINT)
 
     def registers(self) -> dict[str, int]:
-        tree = parse_tree(self.command(f'show "cpu{self.cpu}"'))
-        return {name: int(tree[theirs], 0) for theirs, name in REGISTERS.items()}
+        shows = [f'show "cpu{self.cpu}.{name}"' for name in REGISTERS]
+        half = len(shows) // 2      # the debugger takes 512 characters
+        answer = self.command(";".join(shows[:half])) + self.command(";".join(shows[half:]))
+        values = re.findall(r" = (0x[0-9a-f]+)$", "".join(answer), re.MULTILINE)
+        return {name: int(value, 16) for name, value in zip(REGISTERS.values(), values)}
 
     def read(self, address: int, size: int) -> int:
         """A number in memory, at a linear address of the present CPU."""

@@ -56,9 +56,10 @@ class View:
             return self.symbols[name]
         raise ExpressionError(f"there is no register, flag or symbol '{name}'")
 
-    def member(self, place: Place, path: str) -> int:
-        offset, size = self.structures.member(place.structure, path)
-        return self.read(place.address + offset & WORD, size)
+    def members(self, place: Place) -> dict[str, int]:
+        """Everything in a structure."""
+        members = self.structures.members(place.structure)
+        return {name: self.read(place.address + offset & WORD, size) for name, (offset, size) in members.items()}
 
 
 def parse(text: str) -> ast.expr:
@@ -100,15 +101,23 @@ def value(node: ast.expr, view: View) -> Union[int, bool, Place]:
         return compare(node, view)
     if isinstance(node, ast.Call):
         return call(node, view)
+    memory = location(node, view)
+    return view.read(*memory) if memory else view.named(ast.unparse(node))
+
+
+def location(node: ast.expr, view: View) -> Union[tuple[int, int], None]:
+    """Address and size of what an expression names, if that is in memory."""
     root = node
     while isinstance(root, (ast.Attribute, ast.Subscript)):
         root = root.value
-    text = ast.unparse(node)
-    if isinstance(root, ast.Call):                  # trap_frame(rsp).cs
-        return view.member(call(root, view), text[len(ast.unparse(root)):].lstrip("."))
-    if isinstance(node, ast.Subscript):             # u64[rsp]
-        return view.read(number(node.slice, view), size_of(ast.unparse(node.value)))
-    return view.named(text)                         # rsp, IF, syscall_entry.step2
+    if root is not node and isinstance(root, ast.Call):     # trap_frame(rsp).cs
+        place = call(root, view)
+        path = ast.unparse(node)[len(ast.unparse(root)):].lstrip(".")
+        offset, size = view.structures.member(place.structure, path)
+        return place.address + offset & WORD, size
+    if isinstance(node, ast.Subscript):                     # u64[rsp]
+        return number(node.slice, view), size_of(ast.unparse(node.value))
+    return None
 
 
 def number(node: ast.expr, view: View) -> int:

@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ except ImportError:         # before Python 3.11
 
 from layers import ROOT, stage_folders
 
-from .expression import ExpressionError, Place, View, evaluate, operands, parse
+from .expression import ExpressionError, View, evaluate, operands, parse
 from .structures import Structures
 from .symbols import Symbols
 
@@ -79,8 +80,10 @@ def load_walk(path: Path) -> Walk:
             data = tomllib.load(file)
         jsonschema.validate(data, json.loads(SCHEMA.read_text()))
         for point in data["point"]:
-            for text in [*point.get("look", []), *point.get("expect", [])]:
+            for text in point.get("look", []):
                 parse(text)
+            for text in point.get("expect", []):
+                check_comparison(text)
     except tomllib.TOMLDecodeError as error:
         raise WalkError(f"{path}: {error}") from None
     except jsonschema.ValidationError as error:
@@ -93,6 +96,12 @@ def load_walk(path: Path) -> Walk:
     return Walk(path.stem, data["title"], tuple(points))
 
 
+def check_comparison(text: str) -> None:
+    """An expectation that is only a number would hold whenever the number is not 0, which nobody means."""
+    if not isinstance(parse(text), ast.Compare):
+        raise ExpressionError(f"'{text}' is no comparison")
+
+
 class Kernel:
     """What is known of a kernel before it runs."""
 
@@ -100,6 +109,10 @@ class Kernel:
         self.symbols = Symbols(elf, ROOT)
         self.structures = Structures(elf)
         self.addresses = dict(zip(self.symbols.names, self.symbols.addresses))
+        self.names = {address: name for name, address in self.addresses.items()}
+
+    def has_code_at(self, address: int) -> bool:
+        return any(address in part for part in self.symbols.text)
 
     def view(self, debugger: Debugger) -> View:
         """What the debugger shows now."""
@@ -126,12 +139,9 @@ def follow(walk: Walk, kernel: Kernel, debugger: Debugger) -> Iterator[tuple[Poi
 
 def findings(point: Point, view: View) -> list[Finding]:
     """Compares what a point expects with what is there."""
-    return [Finding(text, bool(evaluate(text, view)), show_all(operands(text), view)) for text in point.expect]
+    return [Finding(text, evaluate(text, view), values(text, view)) for text in point.expect]
 
 
-def show_all(texts: list[str], view: View) -> str:
-    return ", ".join(f"{text} = {show(evaluate(text, view))}" for text in texts)
-
-
-def show(value: int | bool | Place) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:#x}"
+def values(comparison: str, view: View) -> str:
+    """What is on both sides of a comparison."""
+    return ", ".join(f"{side} = {evaluate(side, view):#x}" for side in operands(comparison))

@@ -1,0 +1,134 @@
+# A small client of QEMU's gdbstub: stops a machine at an address, reads registers and memory, and gives commands to
+# QEMU's monitor. `tools/boot --gdb SOCKET` starts a machine that waits for it.
+# Used by the tests of the walks. The protocol: GDB's manual, "GDB Remote Serial Protocol".
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import re
+import socket
+import time
+
+from .run import MachineError
+
+PATIENCE = 60       # seconds until a machine that does not answer is taken for stuck
+# QEMU's names where they are not ours.
+NAMES = {"eflags": "rflags", "k_gs_base": "kernel_gs_base"}
+# By default QEMU takes no interrupt at a single step, not even an NMI; this makes a step an instruction like any.
+STEP_AS_USUAL = "Qqemu.sstep=0x1"
+
+
+class GdbError(MachineError):
+    """The machine ended, is stuck, or refused a request."""
+
+
+class Gdbstub:
+    """One machine in QEMU, standing still until it is told to run."""
+
+    def __init__(self, path: str, patience: float = PATIENCE):
+        self.socket = connect(path, patience)
+        self.received = b""
+        self.request(STEP_AS_USUAL)
+        self.layout = self.register_layout("target.xml")
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def request(self, text: str) -> str:
+        """Sends a packet and gives the answer."""
+        data = text.encode()
+        self.socket.sendall(b"$%s#%02x" % (data, sum(data) % 256))
+        return self.answer()
+
+    def answer(self) -> str:
+        while not (found := re.search(rb"\$([^#]*)#[0-9a-f]{2}", self.received)):
+            try:
+                data = self.socket.recv(65536)
+            except socket.timeout:
+                raise GdbError(f"QEMU did not answer within {PATIENCE} seconds") from None
+            if not data:
+                raise GdbError("QEMU has ended")
+            self.received += data
+        self.received = self.received[found.end():]
+        self.socket.sendall(b"+")
+        return found[1].decode("latin-1")
+
+    def register_layout(self, document: str) -> list[tuple[str, int]]:
+        """Name and size of the registers in the order of a `g` answer. QEMU describes it in XML, but not in XML that
+        a parser would take."""
+        text = re.sub(r"<!--.*?-->", "", self.read_document(document), flags=re.DOTALL)
+        layout = []
+        for tag in re.findall(r"<(?:xi:include|reg) [^>]*>", text):
+            words = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+            layout += (self.register_layout(words["href"]) if "href" in words
+                       else [(words["name"], int(words["bitsize"]) // 8)])
+        return layout
+
+    def read_document(self, name: str) -> str:
+        text = ""
+        while True:
+            part = self.request(f"qXfer:features:read:{name}:{len(text):x},1000")
+            text += part[1:]
+            if not part.startswith("m"):        # an l marks the last part
+                return text
+
+    def registers(self) -> dict[str, int]:
+        data = bytes.fromhex(self.request("g"))
+        registers = {}
+        for name, size in self.layout:
+            registers[NAMES.get(name, name)] = int.from_bytes(data[:size], "little")
+            data = data[size:]
+        return registers
+
+    def read(self, address: int, size: int) -> int:
+        """A number in memory, at a linear address of the present CPU."""
+        answer = self.request(f"m{address:x},{size:x}")
+        if answer.startswith("E"):
+            raise LookupError(f"there is no memory at {address:#x}")
+        return int.from_bytes(bytes.fromhex(answer), "little")
+
+    def resume(self, how: str) -> None:
+        """Lets the machine run, and looks at the CPU that has stopped from then on."""
+        answer = self.request(how)
+        if not answer.startswith("T"):
+            raise GdbError(f"the machine did not stop but answered '{answer}'")
+        stopped = re.search(r"thread:([^;]+)", answer)
+        if stopped:
+            self.request(f"Hg{stopped[1]}")
+
+    def step(self) -> None:
+        """Executes one instruction."""
+        self.resume("s")
+
+    def run_to(self, address: int) -> None:
+        """Runs until a CPU is about to execute the instruction at an address."""
+        self.request(f"Z1,{address:x},1")
+        self.resume("c")
+        self.request(f"z1,{address:x},1")
+        seen = self.registers()["rip"]
+        if seen != address:
+            raise GdbError(f"the machine stopped at {seen:#x} instead of {address:#x}")
+
+    def monitor(self, command: str) -> str:
+        """Gives QEMU's monitor a command, such as nmi; its text comes in packets that begin with an O."""
+        text = ""
+        answer = self.request(f"qRcmd,{command.encode().hex()}")
+        while answer.startswith("O") and answer != "OK":
+            text += bytes.fromhex(answer[1:]).decode(errors="replace")
+            answer = self.answer()
+        return text
+
+
+def connect(path: str, patience: float) -> socket.socket:
+    """The stub's socket, as soon as there is one: QEMU opens it when the kernel has been built."""
+    deadline = time.monotonic() + patience
+    stub = socket.socket(socket.AF_UNIX)
+    stub.settimeout(PATIENCE)
+    while True:
+        try:
+            stub.connect(path)
+            return stub
+        except OSError as error:
+            if time.monotonic() > deadline:
+                stub.close()
+                raise GdbError(f"nobody waits for a debugger at {path}: {error}") from None
+            time.sleep(0.05)

@@ -1,0 +1,88 @@
+# The words that accompany a walk: where one is, what to look at there, with which command of the Bochs debugger, and
+# what must hold. Used by tools/step.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import textwrap
+from typing import Union
+
+from .expression import Place, View, evaluate, location, parse
+from .walk import Finding, Kernel, Point, Walk, findings
+
+WIDTH = 100
+# The debugger's commands for what is no general register.
+COMMANDS = {"fs_base": 'show "FS.base"', "gs_base": 'show "GS.base"', "kernel_gs_base": 'show "MSR.kernelgsbase"',
+            **dict.fromkeys(("cpl", "cs", "ss", "ds", "es", "fs", "gs"), "sreg"),
+            **dict.fromkeys(("cr0", "cr2", "cr3", "cr4"), "creg")}
+LETTERS = {1: "b", 2: "h", 4: "w", 8: "g"}
+USUAL = "s    one instruction      r    registers      u /5    the next instructions      q    quit"
+
+
+def paragraph(text: str) -> str:
+    return textwrap.fill(" ".join(text.split()), WIDTH, initial_indent="    ", subsequent_indent="    ")
+
+
+def where(kernel: Kernel, view: View) -> str:
+    """Symbol and source line of the present instruction, as far as it is the kernel's, and the ring."""
+    rip = view.registers["rip"]
+    ring = f"ring {view.named('cpl')}"
+    if not kernel.has_code_at(rip):
+        return f"{rip:#x}, not in the kernel, {ring}"
+    return f"{kernel.symbols.describe(rip, rip).replace('+0x0 ', ' ')}, {ring}"
+
+
+def point_text(walk: Walk, number: int, kernel: Kernel, view: View) -> str:
+    """Everything about a point at which the machine stands."""
+    point = walk.points[number]
+    lines = [f"=== {walk.title}, point {number + 1} of {len(walk.points)}: {name_of(point, kernel)}",
+             f"    {where(kernel, view)}", "", paragraph(point.why)]
+    if point.look:
+        lines += ["", "    Look at:", *[line for text in point.look for line in value_lines(text, kernel, view)]]
+    if point.expect:
+        lines += ["", "    Here this holds:", *[finding_line(finding) for finding in findings(point, view)]]
+    return "\n".join([*lines, "", "    Type next:", f"      c    on to {next_name(walk, number, kernel)}",
+                      f"      {USUAL}"])
+
+
+def name_of(point: Point, kernel: Kernel) -> str:
+    return point.at if point.at in kernel.addresses else f"where {point.at} pointed"
+
+
+def finding_line(finding: Finding) -> str:
+    return f"      {finding.expected}" + ("" if finding.holds else f"      NOT SO: {finding.seen}")
+
+
+def next_name(walk: Walk, number: int, kernel: Kernel) -> str:
+    if number + 1 == len(walk.points):
+        return "the next time that one of these points is reached; the walk ends here"
+    return f"point {number + 2}, {name_of(walk.points[number + 1], kernel)}"
+
+
+def value_lines(text: str, kernel: Kernel, view: View) -> list[str]:
+    """A value and the debugger's command for it; of a structure, all members."""
+    value = evaluate(text, view)
+    if isinstance(value, Place):
+        words = kernel.structures.size(value.structure) // 8
+        cells = [f"{name} = {content:#x}" for name, content in view.members(value).items()]
+        return [table_line(text, "", f"x /{words}gx {value.address:#x}"), *columns(cells)]
+    shown = (f"{value:#x}" if value > 9 else str(value)) + (f" ({kernel.names[value]})" if value in kernel.names else "")
+    return [table_line(text, shown, command_for(text, view))]
+
+
+def table_line(name: str, value: str, command: str) -> str:
+    return f"      {name:<24} {value:<32} {command}"
+
+
+def command_for(text: str, view: View) -> str:
+    """The debugger's command that shows a value."""
+    memory: Union[tuple[int, int], None] = location(parse(text), view)
+    if memory:
+        return f"x /1{LETTERS[memory[1]]}x {memory[0]:#x}"
+    return COMMANDS.get(text, "r")
+
+
+def columns(cells: list[str]) -> list[str]:
+    """Three cells on a line."""
+    width = max(map(len, cells)) + 3
+    rows = [cells[start:start + 3] for start in range(0, len(cells), 3)]
+    return ["        " + "".join(f"{cell:<{width}}" for cell in row).rstrip() for row in rows]
