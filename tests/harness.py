@@ -50,7 +50,10 @@ def wait_for_text(process: subprocess.Popen, text: bytes, seconds: float = 60) -
     deadline = time.monotonic() + seconds
     os.set_blocking(process.stdout.fileno(), False)
     while text not in output and time.monotonic() < deadline:
+        ended = process.poll() is not None
         output += process.stdout.read() or b""
+        if ended:
+            break
         time.sleep(0.02)
     os.set_blocking(process.stdout.fileno(), True)
     assert text in output, output

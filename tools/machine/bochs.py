@@ -13,13 +13,16 @@ from .run import End, Machine, MachineError, Request, require, start
 
 DEFAULT_CPU = "corei7_skylake_x"    # SMEP, SMAP, FSGSBASE, x2APIC; neither UMIP nor shadow stacks
 MOST_CPUS = 15                      # Bochs 2.7 runs out of timers with 16
+MOST_HOST_MEMORY = 2048             # MiB that Bochs keeps in memory; the rest goes to a file
 # One million instructions a second of guest time, the fewest that Bochs takes: BIOS and GRUB wait about 3.3
 # guest seconds, so a faster guest only waits for more instructions.
 SPEED = 1000000
 DATA = Path("/usr/share/bochs")
 PLUGINS = ("/usr/lib/x86_64-linux-gnu/bochs/plugins", "/usr/lib64/bochs/plugins", "/usr/lib/bochs/plugins")
+# What Bochs notes when nothing handles a fault: which CPU, and its registers.
+TRIPLE_FAULT = re.compile(r"\[CPU(\d+) *\] >>PANIC<< exception\(\): 3rd .*? RIP=([0-9a-f]{16})", re.DOTALL)
 CONFIGURATION = """\
-memory: guest={memory}, host={memory}
+memory: guest={memory}, host={host_memory}
 cpu: model={model}, count={cpus}, ips={speed}, reset_on_triple_fault=0
 romimage: file={data}/BIOS-bochs-latest
 vgaromimage: file={data}/VGABIOS-lgpl-latest
@@ -39,7 +42,7 @@ info: action=report
 def configuration(request: Request, display: str = "term", console: str = "") -> str:
     """The text of a bochsrc for a run."""
     return CONFIGURATION.format(
-        memory=request.memory, model=request.cpu_model or DEFAULT_CPU, cpus=request.cpus, speed=SPEED, data=DATA,
+        memory=request.memory, host_memory=min(request.memory, MOST_HOST_MEMORY), model=request.cpu_model or DEFAULT_CPU, cpus=request.cpus, speed=SPEED, data=DATA,
         iso=request.iso, console=console or request.folder / "com1", display=display,
         log=request.folder / "bochs.log",
     )
@@ -91,7 +94,7 @@ def run(request: Request) -> Machine:
             [program(), "-q", "-f", "bochsrc", "-rc", "commands"], cwd=request.folder, stdin=subprocess.DEVNULL,
             stdout=screen, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, "TERM": "xterm"},
         )
-    return Machine(process, console, lambda code: judge(code, request.folder / "bochs.log"))
+    return Machine(process, console, lambda code: judge(code, request.folder))
 
 
 def open_console(path: Path) -> int:
@@ -103,16 +106,19 @@ def open_console(path: Path) -> int:
     return console
 
 
-def judge(code: int, log: Path) -> tuple[End, str]:
-    """What Bochs' exit code and the last words of its log say of the kernel."""
+def judge(code: int, folder: Path) -> tuple[End, str]:
+    """What Bochs' exit code and its last words say of the kernel."""
     if code == 0:
         return End.WELL, ""
-    text = log.read_text(errors="replace") if log.exists() else ""
-    if "Shutdown port: shutdown requested" in text:
+    log, screen = (path.read_text(errors="replace") if path.exists() else ""
+                   for path in (folder / "bochs.log", folder / "screen"))
+    if "Shutdown port: shutdown requested" in log:
         return End.FAILED, "the kernel panicked, or a self-test failed"
-    if "3rd (" in text and "exception with no resolution" in text:
-        return End.FAILED, "the machine reset: a triple fault"
-    panic = re.findall(r">>PANIC<< (.*)", text)
+    reset = TRIPLE_FAULT.search(log)
+    if reset:
+        return End.FAILED, f"the machine reset: a triple fault on CPU {reset[1]} at rip 0x{reset[2]}"
+    panic = re.findall(r">>PANIC<< (.*)", log)
     if panic:
         return End.FAILED, f"Bochs gave up: {panic[-1]}"
-    return End.NOT_STARTED, f"Bochs ended with code {code}"
+    refusal = re.search(r"Bochs is exiting with the following message:\n(.*)", screen)
+    return End.NOT_STARTED, f"Bochs ended with code {code}: {refusal[1] if refusal else 'it does not say why'}"

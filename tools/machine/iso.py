@@ -14,10 +14,11 @@ from .run import MachineError, require
 # On EFI, GRUB finds its image by way of the partition tables, and complains about each kind that is not there.
 PARTITIONS = ("part_acorn part_amiga part_apple part_bsd part_dfly part_dvh part_gpt part_msdos part_plan part_sun "
               "part_sunpc")
-BIOS_MODULES = "normal iso9660 biosdisk multiboot2"
-EFI_MODULES = f"normal iso9660 fat multiboot2 {PARTITIONS}"
+COMMANDS = "multiboot2 serial terminal echo halt"
+BIOS_MODULES = f"normal iso9660 biosdisk {COMMANDS}"
+EFI_MODULES = f"normal iso9660 fat {PARTITIONS} {COMMANDS}"
 RUN_MODULES = {"bios": BIOS_MODULES, "efi": EFI_MODULES}
-MENU_MODULES = "configfile serial terminal test halt reboot"
+MENU_MODULES = "configfile reboot"
 PLATFORMS = {"bios": ("i386-pc", "grub-pc-bin"), "efi": ("x86_64-efi", "grub-efi-amd64-bin")}
 LIBRARIES = ("/usr/lib/grub", "/usr/share/grub2", "/usr/lib64/grub")
 
@@ -27,10 +28,22 @@ def quoted(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
 
 
+def loading(command: list[str], what: str, otherwise: str = "") -> str:
+    """One command that loads a file. GRUB goes on when it fails and says so on the screen only: we say it on COM1."""
+    return "\n".join([
+        f"if {' '.join(command)}; then set loaded=1; else",
+        "    serial --unit=0 --speed=115200",
+        "    terminal_output --append serial",
+        "    echo",     # the terminal begins with codes that clear the screen
+        f"    echo {quoted(f'boot loader: {what} could not be loaded; is there too little memory?')}",
+        *([f"    {otherwise}"] if otherwise else []),
+        "fi"])
+
+
 def boot_script(kernel: str, words: list[str], modules: list[tuple[str, list[str]]]) -> str:
     """The script that boots a kernel. The path comes first on each line; GRUB passes on only the words behind it."""
-    lines = [" ".join(["multiboot2", kernel, *map(quoted, words)])]
-    lines += [" ".join(["module2", path, *map(quoted, words)]) for path, words in modules]
+    lines = [loading(["multiboot2", kernel, *map(quoted, words)], "the kernel", otherwise="halt")]
+    lines += [loading(["module2", path, *map(quoted, words)], f"module {words[0]}") for path, words in modules]
     return "\n".join([*lines, "boot", ""])
 
 

@@ -46,12 +46,18 @@ def firmware_image() -> str:
                        "package ovmf: sudo apt-get install ovmf")
 
 
+def log_of(request: Request) -> Path:
+    """Where QEMU notes a triple fault; its exit code alone does not tell one from Ctrl-A X."""
+    return request.folder / "qemu.log"
+
+
 def command(request: Request) -> list[str]:
     """The command line. What is not here is QEMU's default, and so the same on every host."""
     words = [
         program(), "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-accel", "tcg",
         "-cpu", request.cpu_model or DEFAULT_CPU, "-smp", str(request.cpus), "-m", f"{request.memory}M",
         "-cdrom", str(request.iso), "-boot", "d", "-no-reboot",
+        "-d", "cpu_reset", "-D", str(log_of(request)),
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
         "-serial", "mon:stdio" if request.interactive else "stdio",
     ]
@@ -72,19 +78,22 @@ def run(request: Request) -> Machine:
         stdout=subprocess.PIPE, start_new_session=not request.interactive,
     )
     files = [request.gdb] if request.gdb else []
-    return Machine(process, process.stdout.fileno(), lambda code: judge(code, request.interactive), files)
+    return Machine(process, process.stdout.fileno(), lambda code: judge(code, request), files)
 
 
-def judge(code: int, interactive: bool) -> tuple[End, str]:
-    """What QEMU's exit code says of the kernel."""
+def judge(code: int, request: Request) -> tuple[End, str]:
+    """What QEMU's exit code, and its log, say of the kernel."""
     if code == ENDED_WELL:
         return End.WELL, ""
     if code == FAILED:
         return End.FAILED, "the kernel panicked, or a self-test failed"
-    if code == 0 and interactive:       # Ctrl-A X is not told apart from a reset
-        return End.WELL, "QEMU ended"
     if code == 0:
-        return End.FAILED, "the machine reset (a triple fault?) or was switched off, and the kernel did not say so"
+        log = log_of(request)
+        if log.exists() and "Triple fault" in log.read_text(errors="replace"):
+            return End.FAILED, "the machine reset: a triple fault"
+        if request.interactive:
+            return End.WELL, "QEMU ended"
+        return End.FAILED, "the machine reset or was switched off, and not as the kernel does it"
     if code < 0:
         return End.FAILED, f"QEMU was killed by signal {-code}"
     return End.NOT_STARTED, f"QEMU ended with code {code}"
