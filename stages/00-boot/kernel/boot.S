@@ -30,7 +30,6 @@ header_end:
  * Out:  never returns; goes on in kernel_start. */
 FUNCTION(boot_entry)
     cld
-    mov     esp, offset boot_stack_early
     mov     esi, ebx                /* CPUID overwrites ebx */
     mov     ebp, offset no_multiboot2
     cmp     eax, MULTIBOOT2_BOOT_MAGIC
@@ -45,28 +44,6 @@ FUNCTION(boot_entry)
     cpuid
     test    edx, 1 << 29            /* SDM 2A, "CPUID": EDX bit 29, Intel 64 Architecture */
     jz      boot_fail
-
-    /* The first 4 GiB, three times: where they are (until the jump), in the direct window, and the first of them where
-     * the kernel is linked. All readable, writable and executable: paging.c makes better tables soon. */
-    mov     eax, offset boot_pdpt + (PTE_PRESENT | PTE_WRITE)
-    mov     [boot_pml4], eax
-    mov     [boot_pml4 + 8 * PML4_INDEX(DIRECT_BASE)], eax
-    mov     [boot_pml4 + 8 * PML4_INDEX(KERNEL_BASE)], eax
-    mov     eax, offset boot_pd + (PTE_PRESENT | PTE_WRITE)
-    mov     [boot_pdpt + 8 * PDPT_INDEX(KERNEL_BASE)], eax
-    xor     ecx, ecx
-1:  mov     [boot_pdpt + 8 * ecx], eax
-    add     eax, PAGE_SIZE
-    inc     ecx
-    cmp     ecx, 4
-    jb      1b
-    mov     eax, PTE_PRESENT | PTE_WRITE | PTE_LARGE
-    xor     ecx, ecx
-2:  mov     [boot_pd + 8 * ecx], eax
-    add     eax, LARGE_PAGE_SIZE
-    inc     ecx
-    cmp     ecx, 4 * 512
-    jb      2b
 
     mov     edi, offset kernel_start - KERNEL_BASE
     jmp     enter_long_mode
@@ -145,17 +122,27 @@ no_long_mode:
 shutdown:
     .ascii "Shutdown"
 
-.section .boot_tables, "aw", @nobits
+/* The first 4 GiB, three times: where they are (until the jump), in the direct window, and the first of them where the
+ * kernel is linked. All readable, writable and executable: paging.c makes better tables soon. */
+.section .boot_tables, "aw"
 .balign PAGE_SIZE
 .globl boot_pml4
 boot_pml4:
-    .skip PAGE_SIZE
+    .quad   boot_pdpt + (PTE_PRESENT | PTE_WRITE)
+.org boot_pml4 + 8 * PML4_INDEX(DIRECT_BASE)
+    .quad   boot_pdpt + (PTE_PRESENT | PTE_WRITE)
+.org boot_pml4 + 8 * PML4_INDEX(KERNEL_BASE)
+    .quad   boot_pdpt + (PTE_PRESENT | PTE_WRITE)
 boot_pdpt:
-    .skip PAGE_SIZE
+    .irp    gigabyte, 0, 1, 2, 3
+    .quad   boot_pd + \gigabyte * PAGE_SIZE + (PTE_PRESENT | PTE_WRITE)
+    .endr
+.org boot_pdpt + 8 * PDPT_INDEX(KERNEL_BASE)
+    .quad   boot_pd + (PTE_PRESENT | PTE_WRITE), 0
 boot_pd:
-    .skip 4 * PAGE_SIZE
-    .skip 64
-boot_stack_early:
+    .rept   4 * 512
+    .quad   (. - boot_pd) / 8 * LARGE_PAGE_SIZE + (PTE_PRESENT | PTE_WRITE | PTE_LARGE)
+    .endr
 
 .text
 /* In:   64-bit mode, the boot tables, esi = the boot information, IF=0.

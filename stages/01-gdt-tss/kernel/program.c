@@ -113,11 +113,11 @@ static struct task *load_module(void) {
     struct task *task = task_create();
     const char *error = task ? arguments_parse(&task->arguments, line, &copies) : "not enough memory";
     if (!error && !task->arguments.count) {
-        /* Without a command line a program still has a name: module1, module2, … */
-        char name[] = "module0000", *digit = name + sizeof(name) - 1;
-        for (unsigned n = module_number; n && digit > name + 6; n /= 10)
-            *--digit = (char)('0' + n % 10);
-        memmove(name + 6, digit, (size_t)(name + sizeof(name) - digit));
+        char name[] = "module00"; /* without a command line a program still has a name */
+        name[6] = (char)('0' + module_number / 10 % 10);
+        name[7] = (char)('0' + module_number % 10);
+        if (module_number < 10)
+            name[6] = name[7], name[7] = '\0';
         arguments_parse(&task->arguments, name, &copies);
     }
     if (!error)

@@ -71,8 +71,7 @@ struct task *switch_begin(void) {
     if (previous->state == TASK_READY && previous != this_cpu->idle)
         run_queue_add(this_queue(), previous);
     struct task *next = run_queue_take(this_queue());
-    if (!next)
-        next = this_cpu->idle;
+    next = next ? next : this_cpu->idle;
     if (next == previous)
         return NULL;
     switch_to(previous, next);
@@ -100,19 +99,14 @@ void schedule(void) {
 
 /* With interrupts off from the decision to sleep until the switch, no tick can come between the two. */
 void sched_sleep_until(uint64_t time) {
-    struct task *task = current(), *after;
+    struct task *task = current(), **at;
     cli();
+    for (at = &this_cpu->self->sleepers; *at && (*at)->wake_time <= time; at = &(*at)->next)
+        ;
+    task->next = *at;
+    *at = task;
     task->wake_time = time;
     task->state = TASK_SLEEPS;
-    if (!this_cpu->sleepers || time < this_cpu->sleepers->wake_time) {
-        task->next = this_cpu->sleepers;
-        this_cpu->sleepers = task;
-    } else {
-        for (after = this_cpu->sleepers; after->next && after->next->wake_time <= time; after = after->next)
-            ;
-        task->next = after->next;
-        after->next = task;
-    }
     schedule();
     sti();
 }

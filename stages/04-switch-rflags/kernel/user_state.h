@@ -14,10 +14,14 @@ struct fpu_state {
 /* What a new program finds: all exceptions masked, round to nearest. Zeros would unmask every SIMD exception. */
 #define FPU_CLEAN ((struct fpu_state){.control_word = 0x37f, .mxcsr = 0x1f80})
 
+struct selectors {
+    uint16_t ds, es, fs, gs; /* null, unless the program has loaded its own data segment */
+};
+
 struct user_state {
     struct fpu_state fpu;
     uint64_t fs_base, gs_base;
-    uint16_t ds, es, fs, gs; /* null, unless the program has loaded its own data segment */
+    struct selectors selectors;
 };
 
 /* In the kernel the program's GS base is the one that waits in IA32_KERNEL_GS_BASE. */

@@ -51,11 +51,11 @@ static unsigned long wait_for_tick(void)
     return before;
 }
 
-/* Comes to the end of the loop when the next tick is due, N rounds more or less. Each N sleeps for another while
- * first, so that the programs that try different ones do not disturb each other. */
+/* Comes to the end of the loop about when the next tick is due, N half rounds later than at the earliest. Each N
+ * sleeps for another while first, so that the programs that try different ones do not disturb each other. */
 __attribute__((noreturn)) static void run_into_tick(long n)
 {
-    enum { ROUNDS = 50000, MIDDLE = 20, MILLISECOND = 1000000 };
+    enum { ROUNDS = 50000, EARLIEST = 16, MILLISECOND = 1000000 };
     struct timespec nap = {1 + n / 10, n % 10 * 100 * MILLISECOND};
     unsigned char *loop = place_at_the_end(loop_code, sizeof loop_code);
 
@@ -69,7 +69,8 @@ __attribute__((noreturn)) static void run_into_tick(long n)
     unsigned long cost_of_rounds = (read_tsc() - middle) - (middle - start);
     unsigned long first = wait_for_tick(), second = wait_for_tick();
     unsigned long due = second + (second - first);
-    jump(loop, (due - read_tsc()) * ROUNDS / cost_of_rounds + (unsigned long)(n - MIDDLE));
+    /* A round has two instructions: an odd N begins with a `nop` more. */
+    jump(loop - n % 2, (due - read_tsc()) * ROUNDS / cost_of_rounds + (unsigned long)(n / 2) - EARLIEST);
 }
 
 int main(int argc, char **argv)
