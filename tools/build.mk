@@ -23,8 +23,7 @@ COMMON := -std=gnu11 -ffreestanding -O2 -g -Wall -Wextra -Werror -fno-pie -masm=
   -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing
 KERNEL_CFLAGS := $(COMMON) -fms-extensions -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
   -fno-omit-frame-pointer -fno-optimize-sibling-calls
-KERNEL_LDFLAGS := -n -z max-page-size=4096 -z noexecstack --no-undefined --fatal-warnings \
-  --orphan-handling=error --build-id=none
+KERNEL_LDFLAGS := -n -z max-page-size=4096 -z noexecstack --no-undefined --fatal-warnings --build-id=none
 USER_CFLAGS := $(COMMON) -mgeneral-regs-only
 USER_LDFLAGS := -static -z max-page-size=4096 -z noexecstack --no-undefined --fatal-warnings \
   --build-id=none --undefined=_start

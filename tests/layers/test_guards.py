@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
 from harness import ROOT
 from layers import PARTS, Variant, files_of, lay, stage_folders
 
@@ -293,6 +295,31 @@ def test_header_guard_complains(tmp_path):
     assert "unknown type name" in compile_alone(command)
     (tmp_path / "alone.h").write_text("#pragma once\n#include <stdint.h>\nuint64_t x;\n")
     assert compile_alone(command) == ""
+
+
+def orphans(elf: Path, script: Path) -> list[str]:
+    """Sections that are loaded although the linker script does not place them: nobody decides on their protection.
+    (The linker could refuse them, but would then want all debugging sections named as well.)"""
+    with elf.open("rb") as file:
+        loaded = [section.name for section in ELFFile(file).iter_sections()
+                  if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section["sh_size"]]
+    return [name for name in loaded if not re.search(rf"^\s*{re.escape(name)}\b", script.read_text(), re.MULTILINE)]
+
+
+@pytest.mark.parametrize("stage", stage_folders())
+def test_no_orphans(stage):
+    subprocess.run(["make", "--silent", f"STAGE={stage}"], cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+    built = ROOT / "build" / stage
+    assert orphans(built / "kernel.elf", built / "src/kernel/kernel.ld") == []
+
+
+def test_orphan_guard_complains(tmp_path):
+    (tmp_path / "kernel.ld").write_text("SECTIONS { .text : { *(.text) }\n .data : { *(.data) } }")
+    source = '.section .surprise, "a"\n.quad 1\n.data\n.quad 2\n.section .debug_info\n.quad 3\n'
+    subprocess.run(["gcc", "-c", "-x", "assembler", "-o", tmp_path / "x.o", "-"], input=source, text=True, check=True)
+    subprocess.run(["ld", "-T", tmp_path / "kernel.ld", "-o", tmp_path / "x.elf", tmp_path / "x.o"], check=True)
+    (tmp_path / "kernel.ld").write_text("SECTIONS {\n .text : { *(.text) }\n .data : { *(.data) } }")
+    assert orphans(tmp_path / "x.elf", tmp_path / "kernel.ld") == [".surprise"]
 
 
 def absolute_operands(elf: Path) -> list[str]:

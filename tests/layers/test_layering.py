@@ -25,11 +25,6 @@ SECTIONS
     .text : { *(.text .text.*) } :text
     .data : ALIGN(4096) { *(.data .data.*) } :data
     .bss : { *(.bss .bss.*) *(COMMON) } :data
-    .debug_info 0 : { *(.debug_info) } :NONE
-    .debug 0 : { *(.debug_*) *(.comment) }
-    .symtab 0 : { *(.symtab) }
-    .strtab 0 : { *(.strtab) }
-    .shstrtab 0 : { *(.shstrtab) }
     /DISCARD/ : { *(.note.*) *(.eh_frame*) *(.got*) *(.igot*) *(.plt*) *(.iplt) *(.rela.*) }
 }
 """
