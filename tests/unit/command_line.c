@@ -1,0 +1,93 @@
+/* command_line.c: the words on the kernel's command line, and the warning about those that nobody knows.
+ * SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <unit/information.h>
+#include <kernel/multiboot2.c>
+#include <kernel/command_line.c>
+
+static struct information info;
+static char printed[1000];
+
+void printk(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    size_t length = strlen(printed);
+    vsnprintf(printed + length, sizeof(printed) - length, format, list);
+    va_end(list);
+}
+
+static const char *const known[] = {"selftest", "poweroff", NULL};
+
+/* What is printed about a line. */
+static const char *warnings(const char *text)
+{
+    information_begin(&info);
+    information_add_line(&info, text);
+    information_end(&info);
+    printed[0] = '\0';
+    command_line_init(&info.head, known);
+    return printed;
+}
+
+#define WARNING(word) "warning: unknown word '" word "' on the kernel command line\n"
+
+static void test_known(void)
+{
+    CHECK_TEXT(warnings(""), "");
+    CHECK(!command_line_has("selftest"));
+    CHECK_TEXT(warnings("  selftest   poweroff "), "");
+    CHECK(command_line_has("selftest") && command_line_has("poweroff"));
+    CHECK_TEXT(warnings("poweroff"), "");
+    CHECK(!command_line_has("selftest") && command_line_has("poweroff"));
+}
+
+static void test_unknown(void)
+{
+    CHECK_TEXT(warnings("quiet selftest splash"), WARNING("quiet") WARNING("splash"));
+    CHECK(command_line_has("selftest"));
+    /* A part of a word, or more than it, is another word. */
+    /* mutant kernel/command_line.c: word_length(a) == word_length(b) && => */
+    CHECK_TEXT(warnings("self selftests"), WARNING("self") WARNING("selftests"));
+    CHECK(!command_line_has("selftest"));
+}
+
+/* The warning has room for 39 characters; the whole line may be long. */
+static void test_long(void)
+{
+    char line[3000];
+    /* mutant kernel/command_line.c: word_length(w) < sizeof(shown) ? word_length(w) : sizeof(shown) - 1 => word_length(w) */
+    CHECK_TEXT(warnings("0123456789012345678901234567890123456789012345"),
+               WARNING("012345678901234567890123456789012345678"));
+    CHECK_TEXT(warnings("012345678901234567890123456789012345678"), WARNING("012345678901234567890123456789012345678"));
+    memset(line, 'x', sizeof(line));
+    memcpy(line + sizeof(line) - 10, " selftest", 10);
+    warnings(line);
+    CHECK(command_line_has("selftest"));
+}
+
+/* No such tag, and one without an end: no words, no warning. Last, since the line of before would stay. */
+static void test_ill_made(void)
+{
+    information_begin(&info);
+    information_add_true(&info, MULTIBOOT2_COMMAND_LINE, "selftest", 8);
+    information_end(&info);
+    printed[0] = '\0';
+    command_line_init(&info.head, known);
+    CHECK_TEXT(printed, "");
+    CHECK(!command_line_has("selftest"));
+    information_begin(&info);
+    information_end(&info);
+    /* mutant kernel/command_line.c: : ""; line += => : line; line += */
+    command_line_init(&info.head, known);
+    CHECK(!command_line_has("selftest"));
+}
+
+int main(void)
+{
+    test_known();
+    test_unknown();
+    test_long();
+    test_ill_made();
+    return 0;
+}

@@ -1,0 +1,208 @@
+/* frame.c: any memory map gives exactly the frames that are free in it, each to one owner.
+ * SPDX-License-Identifier: MIT */
+#include <unit/physical.h>
+#include <kernel/multiboot2.c>
+#include <kernel/frame.c>
+
+#define ENTRIES_MAX 12
+#define MODULES_MAX 4
+#define FRAMES_MAX  20000
+
+static struct multiboot2_memory entries[ENTRIES_MAX];
+static unsigned entry_count;
+static struct range used[MODULES_MAX + 3]; /* low memory, image, information, modules */
+static unsigned used_count;
+static struct information info;
+static uint64_t wanted[FRAMES_MAX], got[FRAMES_MAX];
+
+/* An address near the others, so that they overlap and touch; not always aligned, not always below 4 GiB. */
+static uint64_t any_address(void)
+{
+    static const uint64_t places[] = {0x80000, 0x100000, 0x200000, 0x800000, 0xfff00000, 0x100000000, 0x7654321000};
+    uint64_t address = places[any_below(7)] + any_below(0x180) * PAGE_SIZE;
+    return any_below(3) ? address : address + any_below(PAGE_SIZE);
+}
+
+static uint64_t any_size(void)
+{
+    uint64_t size = any_below(0x200) * PAGE_SIZE;
+    return any_below(3) ? size : size + any_below(PAGE_SIZE);
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Wholly in one available entry, and touched by nothing else. */
+static bool is_free(uint64_t frame)
+{
+    for (unsigned n = 0; n < used_count; n++)
+        if (range_touches(used[n], frame))
+            return false;
+    for (unsigned n = 0; n < entry_count; n++) {
+        struct range range = {entries[n].base, entries[n].base + entries[n].length};
+        if (entries[n].type != MEMORY_AVAILABLE && range_touches(range, frame))
+            return false;
+    }
+    return true;
+}
+
+/* All frames that are free, by looking at each. */
+static unsigned find_wanted(void)
+{
+    unsigned count = 0, distinct = 0;
+    for (unsigned n = 0; n < entry_count; n++) {
+        uint64_t end = entries[n].base + entries[n].length;
+        if (entries[n].type != MEMORY_AVAILABLE)
+            continue;
+        for (uint64_t frame = page_align_up(entries[n].base); frame + PAGE_SIZE <= end; frame += PAGE_SIZE) {
+            CHECK(count < FRAMES_MAX);
+            if (is_free(frame))
+                wanted[count++] = frame;
+        }
+    }
+    qsort(wanted, count, sizeof(wanted[0]), compare);
+    for (unsigned n = 0; n < count; n++)
+        if (!n || wanted[n] != wanted[n - 1])
+            wanted[distinct++] = wanted[n];
+    return distinct;
+}
+
+static void add_used(uint64_t start, uint64_t end)
+{
+    used[used_count++] = (struct range){start, end};
+}
+
+/* A machine with the entries that are set, the image, modules and the information. */
+static const struct multiboot2_info *start_machine(unsigned modules, uint64_t information_at)
+{
+    physical_clear();
+    used_count = 0;
+    add_used(0, 0x100000);
+    add_used(0x100000, physical_place_image(1, 1 + any_below(300), 1, 5));
+    information_begin(&info);
+    information_add_line(&info, "selftest");
+    information_add_memory(&info, entries, entry_count, 24);
+    for (unsigned n = 0; n < modules; n++) {
+        uint64_t start = any_address() & 0xffffffff, size = any_size();
+        uint64_t end = start + size > 0xffffffff ? 0xffffffff : start + size;
+        add_used(start, end);
+        information_add_module(&info, (uint32_t)start, (uint32_t)end, "module");
+    }
+    information_end(&info);
+    add_used(information_at, information_at + info.head.total_size);
+    free_list = free_count = 0; /* as if the kernel had just been loaded */
+    fresh = (struct extent){0, 0};
+    const struct multiboot2_info *placed = physical_place_information(information_at, &info);
+    frame_init(placed);
+    return placed;
+}
+
+/* Takes all frames: they are the wanted ones, each once. */
+static unsigned take_all(void)
+{
+    unsigned count = find_wanted();
+    for (unsigned n = 0; n < count; n++) {
+        /* mutant kernel/frame.c: free_count -= frame != 0; => free_count -= fresh.start != fresh.end; */
+        CHECK_EQUAL(frame_count_free(), count - n);
+        got[n] = frame_alloc();
+        CHECK(got[n]);
+    }
+    CHECK_EQUAL(frame_count_free(), 0);
+    CHECK_EQUAL(frame_alloc(), 0);
+    CHECK_EQUAL(frame_alloc_zeroed(), 0);
+    qsort(got, count, sizeof(got[0]), compare);
+    CHECK(!memcmp(got, wanted, count * sizeof(got[0])));
+    return count;
+}
+
+/* Frames go back and forth; who has one, has it alone. */
+static void exchange(unsigned count)
+{
+    for (unsigned round = 0; round < 500 && count; round++) {
+        unsigned some = 1 + (unsigned)any_below(count < 20 ? count : 20);
+        for (unsigned n = 0; n < some; n++) { /* any of them, moved to the front */
+            unsigned other = n + (unsigned)any_below(count - n);
+            uint64_t frame = got[other];
+            got[other] = got[n];
+            got[n] = frame;
+            memset(phys_to_virt(frame), 0xff, PAGE_SIZE);
+            frame_free(frame);
+        }
+        CHECK_EQUAL(frame_count_free(), some);
+        for (unsigned n = 0; n < some; n++) {
+            bool zeroed = any_below(2);
+            got[n] = zeroed ? frame_alloc_zeroed() : frame_alloc();
+            CHECK(got[n]);
+            for (unsigned i = 0; zeroed && i < PAGE_SIZE / 8; i++)
+                /* mutant kernel/frame.c: memset(phys_to_virt(frame), 0, PAGE_SIZE); => memset(phys_to_virt(frame), 0, 8); */
+                CHECK_EQUAL(((uint64_t *)phys_to_virt(got[n]))[i], 0);
+        }
+        CHECK_EQUAL(frame_alloc(), 0);
+    }
+    qsort(got, count, sizeof(got[0]), compare);
+    CHECK(!memcmp(got, wanted, count * sizeof(got[0])));
+}
+
+static void test_any_map(void)
+{
+    /* mutant kernel/frame.c: extent->start = page_align_up(end); => extent->start = page_align_down(end) + PAGE_SIZE; */
+    /* mutant kernel/frame.c: extent->end = page_align_down(start); => extent->end = page_align_up(start); */
+    /* mutant kernel/frame.c: moved |= moved_by(extent, module->start, module->end); => */
+    /* mutant kernel/frame.c: moved |= moved_by(extent, (uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE); => */
+    /* mutant kernel/frame.c: virt_to_phys(boot_info) + boot_info->total_size => virt_to_phys(boot_info) + 1 */
+    /* mutant kernel/frame.c: if (memory.type != MEMORY_AVAILABLE) => if (0) */
+    /* mutant kernel/frame.c: (!best.end || e.start < best.start) => !best.end */
+    for (unsigned round = 0; round < 600; round++) {
+        entry_count = (unsigned)any_below(ENTRIES_MAX + 1);
+        for (unsigned n = 0; n < entry_count; n++)
+            entries[n] = (struct multiboot2_memory){any_address(), any_size(), any_below(4) ? 1 : 2 + any_below(4), 0};
+        uint64_t information_at = (any_address() & 0xfffffff) & ~7ul;
+        const struct multiboot2_info *placed = start_machine((unsigned)any_below(MODULES_MAX + 1), information_at);
+        unsigned count = take_all();
+        exchange(count);
+        for (unsigned n = 0; n < count; n++) /* nobody else's memory is touched */
+            memset(phys_to_virt(got[n]), 0xff, PAGE_SIZE);
+        CHECK(!memcmp(placed, &info, info.head.total_size));
+    }
+}
+
+/* Memory beyond 4 GiB, of which no frame is touched before it is given out: only the counting is quick. */
+static void test_large(void)
+{
+    entry_count = 2;
+    entries[0] = (struct multiboot2_memory){0x100000, 0xbff00000, 1, 0};
+    entries[1] = (struct multiboot2_memory){0x100000000, 1ul << 39, 1, 0};
+    start_machine(0, 0x9000);
+    uint64_t image = ((uint64_t)image_end - KERNEL_BASE - 0x100000) / PAGE_SIZE;
+    CHECK_EQUAL(frame_count_free(), (0xbff00000 + (1ul << 39)) / PAGE_SIZE - image);
+    bool beyond = false;
+    for (unsigned n = 0; n < 0xc0000; n++)
+        beyond |= frame_alloc() >= 0x100000000;
+    CHECK(beyond);
+}
+
+/* No memory map at all, or an empty one: no frames, and no harm. */
+static void test_none(void)
+{
+    entry_count = 0;
+    start_machine(0, 0x9000);
+    CHECK_EQUAL(frame_alloc(), 0);
+    physical_clear();
+    information_begin(&info);
+    information_end(&info);
+    free_list = free_count = 0;
+    frame_init(physical_place_information(0x9000, &info));
+    CHECK_EQUAL(frame_count_free(), 0);
+    CHECK_EQUAL(frame_alloc(), 0);
+}
+
+int main(void)
+{
+    test_none();
+    test_any_map();
+    test_large();
+    return 0;
+}

@@ -1,0 +1,90 @@
+# Unit tests of the kernel's plain C, run on the host: each tests/unit/*.c is a program that includes the real sources.
+# Each is also seen to fail: its `mutant` comments name changes of the kernel's source that must turn it red.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from layers import Variant, merge, stage_folders
+
+HERE = Path(__file__).resolve().parent
+CFLAGS = """-std=gnu11 -masm=intel -fms-extensions -g -O1 -fsanitize=address,undefined
+            -fno-sanitize-recover=all""".split()
+WARNINGS = "-Wall -Wextra -Werror".split()
+# The kernel frees nothing at its end, and a leak checker would want to trace the process.
+ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+MUTANT = re.compile(r"/\* mutant (\S+): (.+?) =>\s*(.*?)\s*\*/", re.DOTALL)
+
+
+class Mutant(NamedTuple):
+    """One change of one source file that the test must notice."""
+
+    file: str
+    old: str
+    new: str
+
+    def apply(self, source: str) -> str:
+        """The changed source. Blanks and line ends count alike, so that formatting changes nothing."""
+        pattern = r"\s+".join(map(re.escape, self.old.split()))
+        found = len(re.findall(pattern, source))
+        assert found == 1, f"{self.file} has '{self.old}' {found} times: renew this mutant"
+        return re.sub(pattern, lambda _: self.new, source)
+
+
+def mutants_of(test: Path) -> list[Mutant]:
+    return [Mutant(*(" ".join(part.split()) for part in match)) for match in MUTANT.findall(test.read_text())]
+
+
+TESTS = sorted(HERE.glob("*.c"))
+MUTANTS = [pytest.param(test, mutant, id=f"{test.stem}-{number}")
+           for test in TESTS for number, mutant in enumerate(mutants_of(test), 1)]
+
+
+def lay_sources(folder: Path, mutant: Mutant | None) -> None:
+    """Links to the whole kernel of the last stage, with the mutant in place of the file that it changes."""
+    for name, entry in merge(Variant(max(stage_folders()))).items():
+        target = folder / name
+        target.parent.mkdir(exist_ok=True)
+        if mutant and name == mutant.file:
+            target.write_text(mutant.apply(entry.source.read_text()))
+        else:
+            target.symlink_to(entry.source)
+    assert not mutant or (folder / mutant.file).is_file(), f"the kernel has no {mutant.file}"
+
+
+def build(test: Path, folder: Path, mutant: Mutant | None = None) -> Path:
+    lay_sources(folder, mutant)
+    program = folder / test.stem
+    includes = [f"-I{HERE / 'stubs'}", f"-I{folder}", f"-I{HERE.parent}"]
+    warnings = ["-w"] if mutant else WARNINGS
+    done = subprocess.run(["gcc", *CFLAGS, *warnings, *includes, "-o", program, test], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+def run(program: Path) -> subprocess.CompletedProcess:
+    return subprocess.run([program], env=ENVIRONMENT, capture_output=True, text=True, errors="replace", timeout=60)
+
+
+@pytest.mark.parametrize("test", TESTS, ids=lambda test: test.stem)
+def test_holds(test: Path, tmp_path: Path) -> None:
+    done = run(build(test, tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("test, mutant", MUTANTS)
+def test_notices(test: Path, mutant: Mutant, tmp_path: Path) -> None:
+    """The same test against a source with a mistake in it. A mutant that does not compile shows nothing."""
+    done = run(build(test, tmp_path, mutant))
+    assert done.returncode != 0, f"{test.name} does not notice {mutant}"
+
+
+@pytest.mark.parametrize("test", TESTS, ids=lambda test: test.stem)
+def test_has_mutants(test: Path) -> None:
+    assert mutants_of(test), f"{test.name} was never seen to fail"
