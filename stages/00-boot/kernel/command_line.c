@@ -33,6 +33,7 @@ bool command_line_has(const char *word) {
 void command_line_init(const struct multiboot2_info *info, const char *const *known) {
     const struct multiboot2_command_line *tag = multiboot2_find(info, MULTIBOOT2_COMMAND_LINE, NULL);
     line = tag ? multiboot2_string(&tag->tag, tag->string) : "";
+    line += *line == ' ' ? next_word(line) - line : 0;
     for (const char *w = line; *w; w = next_word(w)) {
         unsigned k = 0;
         char shown[40] = "";

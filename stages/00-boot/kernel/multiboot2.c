@@ -43,7 +43,7 @@ int multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct mul
     if (n >= (map->tag.size - sizeof(*map)) / map->entry_size)
         return 0;
     const uint8_t *entry = (const uint8_t *)(map + 1) + (uint64_t)n * map->entry_size;
-    *memory = *(const struct multiboot2_memory *)entry;
+    memcpy(memory, entry, sizeof(*memory)); /* entry_size need not keep it aligned */
     if (memory->base > DIRECT_SIZE)
         memory->base = DIRECT_SIZE;
     if (memory->length > DIRECT_SIZE - memory->base)

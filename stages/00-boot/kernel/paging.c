@@ -31,13 +31,17 @@ uint64_t *page_entry(uint64_t *table, uint64_t address, unsigned level, bool cre
     }
 }
 
-/* Maps [virt, virt + size) in large pages where it can. Leaves alone what is mapped already. */
-static void map_kernel(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags) {
+/* Maps [virt, virt + size) in large pages where it can. Leaves alone what is mapped already. False without memory. */
+static bool map_kernel(uint64_t virt, uint64_t phys, uint64_t size, uint64_t flags) {
     while (size) {
         bool large = (virt | phys) % LARGE_PAGE_SIZE == 0 && size >= LARGE_PAGE_SIZE;
         uint64_t *entry = page_entry(kernel_pml4, virt, large ? 2 : 1, true);
+        if (large && entry && (*entry & (PTE_PRESENT | PTE_LARGE)) == PTE_PRESENT) {
+            large = false; /* there are small pages already: only the gaps between them are left */
+            entry = page_entry(kernel_pml4, virt, 1, true);
+        }
         if (!entry)
-            panic("no memory for the kernel's page tables");
+            return false;
         if (!(*entry & PTE_PRESENT))
             *entry = phys | flags | PTE_PRESENT | (large ? PTE_LARGE : 0);
         uint64_t step = large ? LARGE_PAGE_SIZE : PAGE_SIZE;
@@ -45,18 +49,20 @@ static void map_kernel(uint64_t virt, uint64_t phys, uint64_t size, uint64_t fla
         phys += step;
         size -= step;
     }
+    return true;
 }
 
 static void map_image(const char *start, const char *end, uint64_t flags) {
-    map_kernel((uint64_t)start, image_phys(start), (uint64_t)(end - start), flags);
+    if (!map_kernel((uint64_t)start, image_phys(start), (uint64_t)(end - start), flags))
+        panic("no memory for the kernel's page tables");
 }
 
 void *map_physical(uint64_t phys, uint64_t size, uint64_t flags) {
     uint64_t start = page_align_down(phys);
     if (phys >= DIRECT_SIZE || size > DIRECT_SIZE - phys)
         return NULL;
-    map_kernel(DIRECT_BASE + start, start, page_align_up(phys + size) - start, flags);
-    return phys_to_virt(phys);
+    bool mapped = map_kernel(DIRECT_BASE + start, start, page_align_up(phys + size) - start, flags);
+    return mapped ? phys_to_virt(phys) : NULL;
 }
 
 void paging_init(const struct multiboot2_info *info) {
@@ -70,8 +76,8 @@ void paging_init(const struct multiboot2_info *info) {
     map_physical(image_phys(text_start), (uint64_t)(rodata_end - text_start), PTE_NX);
     map_physical(0, 0x100000, PTE_WRITE | PTE_NX);
     for (unsigned n = 0; multiboot2_memory(info, n, &memory); n++)
-        if (memory.type == MEMORY_AVAILABLE)
-            map_physical(memory.base, memory.length, PTE_WRITE | PTE_NX);
+        if (memory.type == MEMORY_AVAILABLE && !map_physical(memory.base, memory.length, PTE_WRITE | PTE_NX))
+            panic("no memory for the kernel's page tables");
 
     /* Every address space copies the top-level entries once, so the one for the kernel stacks must exist from now. */
     if (!page_entry(kernel_pml4, STACK_BASE, 3, true))

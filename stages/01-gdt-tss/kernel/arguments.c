@@ -48,7 +48,7 @@ static unsigned parse_copies(const char *word) {
 
 const char *arguments_parse(struct arguments *arguments, const char *line, unsigned *copies) {
     arguments->count = arguments->size = 0;
-    *copies = 1;
+    *copies = 0;
     for (;;) {
         while (*line == ' ')
             line++;
@@ -57,7 +57,7 @@ const char *arguments_parse(struct arguments *arguments, const char *line, unsig
         unsigned start = arguments->size;
         if (!put_word(arguments, &line))
             return "its command line is too long";
-        unsigned n = arguments->count == 1 && *copies == 1 ? parse_copies(arguments->text + start) : 0;
+        unsigned n = arguments->count == 1 && !*copies ? parse_copies(arguments->text + start) : 0;
         if (n) {
             *copies = n;
             arguments->size = start;
@@ -65,6 +65,7 @@ const char *arguments_parse(struct arguments *arguments, const char *line, unsig
             arguments->count++;
         }
     }
+    *copies = *copies ? *copies : 1;
     for (unsigned i = 0; i < arguments->size; i++)
         arguments->joined[i] = arguments->text[i] ? arguments->text[i] : ' ';
     arguments->joined[arguments->size ? arguments->size - 1 : 0] = '\0';

@@ -69,7 +69,7 @@ static const char *check_segment(const struct elf_segment *s, uint64_t size, uin
         return "a segment lies outside the file; is it truncated?";
     if (s->address < PAGE_SIZE || s->address >= USER_TOP || s->memory_size > USER_TOP - s->address)
         return "a segment lies outside user space";
-    if (page_align_down(s->address) < previous_end)
+    if (s->address < previous_end)
         return "its segments overlap or are out of order";
     return NULL;
 }

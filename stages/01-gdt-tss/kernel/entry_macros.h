@@ -17,6 +17,6 @@
     iretq
 .endm
 
-/* Where the vectors that can strike anywhere go: NMI, #DB, #DF, #MC. Like all others, until stage 03. */
-#define NMI_ENTRY   interrupt_entry
-#define DEBUG_ENTRY interrupt_entry
+/* Where the vectors that can strike anywhere go: NMI and #DB; #DF and #MC. Like all others, until stage 03. */
+#define IST_ENTRY      interrupt_entry
+#define PARANOID_ENTRY interrupt_entry

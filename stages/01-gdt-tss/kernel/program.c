@@ -89,7 +89,9 @@ static const char *load(struct task *task) {
     struct elf elf;
     if (module->end <= module->start)
         return "it is empty";
-    const char *error = elf_check(&elf, phys_to_virt(module->start), module->end - module->start);
+    uint32_t size = module->end - module->start;
+    const void *file = map_physical(module->start, size, PTE_NX); /* mapped already, if what the loader says is true */
+    const char *error = file ? elf_check(&elf, file, size) : "not enough memory";
     if (!error)
         error = load_segments(&task->space, &elf);
     if (error)

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/console.h>
 #include <kernel/current.h>
+#include <kernel/memory.h>
 #include <kernel/syscall.h>
 #include <kernel/user_copy.h>
 
@@ -19,6 +20,8 @@ void syscall_dispatch(struct trap_frame *frame) {
 static long write_console(uint64_t from, uint64_t size) {
     char piece[256];
     uint64_t done = 0;
+    if (from > USER_TOP || size > USER_TOP - from)
+        return -EFAULT; /* the whole of it is checked first, though not all of it will be written */
     size = size < WRITE_MAX ? size : WRITE_MAX;
     while (done < size) {
         size_t part = size - done < sizeof(piece) ? size - done : sizeof(piece);
@@ -78,6 +81,12 @@ long sys_getcpu(struct trap_frame *frame) {
         return -EFAULT;
     if (frame->rsi && !copy_to_user(frame->rsi, &node, sizeof(node)))
         return -EFAULT;
+    return 0;
+}
+
+long sys_sched_yield(struct trap_frame *frame) {
+    (void)frame;
+    schedule();
     return 0;
 }
 

@@ -24,5 +24,8 @@ _Noreturn void task_exit(int status);
 /* Ends the current task for what it did: prints the reason and where, then the status 128 + signal. */
 _Noreturn void task_kill(const struct trap_frame *frame, const char *reason, int signal);
 
+/* Lets somebody else run. There is nobody, before stage 04. */
+static inline void schedule(void) {}
+
 /* Runs the boot loader's modules, one after the other, and then ends the run or halts. */
 _Noreturn void task_run_all(void);

@@ -19,10 +19,10 @@
     push    0                       /* frame.error */
     .endif
     push    \vector                 /* frame.vector */
-    .if (\vector) == 1
-    jmp     DEBUG_ENTRY
-    .elseif ((\vector) == 2) | ((\vector) == 8) | ((\vector) == 18)
-    jmp     NMI_ENTRY
+    .if ((\vector) == 1) | ((\vector) == 2)
+    jmp     IST_ENTRY
+    .elseif ((\vector) == 8) | ((\vector) == 18)
+    jmp     PARANOID_ENTRY
     .else
     jmp     interrupt_entry
     .endif

@@ -32,11 +32,11 @@ void paranoid_init(void) {
 }
 
 void paranoid(struct trap_frame *frame) {
-    bool nmi = frame->vector == VECTOR_NMI;
-    if (nmi && this_cpu->in_nmi)
+    bool nmi = frame->vector == VECTOR_NMI, within = this_cpu->in_nmi;
+    if (nmi && within)
         panic("an NMI within an NMI: the handler has executed an IRET");
-    this_cpu->in_nmi = nmi;
+    this_cpu->in_nmi = nmi || within;
     if (!trap_try(frame))
         trap_panic(frame);
-    this_cpu->in_nmi = false;
+    this_cpu->in_nmi = within;
 }

@@ -22,7 +22,7 @@
 .text
 
 /* In:   ring 0, IF=0, IST stack with vector, error and the CPU's frame; GS = USER or the PCR; DF, AC whoever's.
- * Out:  everything as it was, GS base to the bit. #DF and #MC never return. */
+ * Out:  everything as it was, GS base to the bit; only NMI and #DB of ring 0 return. */
 FUNCTION(paranoid_entry)
     cld
     CLAC
@@ -53,18 +53,19 @@ STEP(paranoid_entry, 6)
     iretq
 END(paranoid_entry)
 
-/* #DB. A saved CS of ring 3 can be trusted: then the program single-steps, or has executed int1. That may kill it, and
- * the kernel must not end a task on an IST stack. So the frame moves to the task's own stack, and all goes on as for any
- * other exception from ring 3.
+/* NMI and #DB. A saved CS of ring 3 can be trusted: GS is the user's, for certain. And the ordinary way must be taken back
+ * to ring 3: a #DB may end the task, which must not happen on an IST stack, and either may have struck where the program
+ * ran off its end, so that no IRET can lead back. So the frame moves to the task's own stack, and all goes on as for any
+ * other exception.
  * In:   as paranoid_entry.
  * Out:  from ring 3: interrupt_entry.step2, on the stack of tss.rsp0, GS = the PCR. From ring 0: paranoid_entry. */
-FUNCTION(debug_entry)
+FUNCTION(ist_entry)
     test    byte ptr [rsp + FRAME_CS - FRAME_VECTOR], 3
     jz      paranoid_entry
     swapgs
     lfence                          /* CVE-2019-1125 */
     CLAC
-STEP(debug_entry, 2)
+STEP(ist_entry, 2)
     push    rdi
     lea     rdi, [rsp + 8 - FRAME_VECTOR]   /* where a whole frame with this vector would begin */
     mov     rsp, gs:[PCR_TSS_RSP0]
@@ -73,9 +74,9 @@ STEP(debug_entry, 2)
     push    qword ptr [rdi + FRAME_RFLAGS]
     push    qword ptr [rdi + FRAME_CS]
     push    qword ptr [rdi + FRAME_RIP]
-    push    0                               /* frame.error: #DB has none */
+    push    0                               /* frame.error: neither has one */
     push    qword ptr [rdi + FRAME_VECTOR]
     mov     rdi, [rdi + FRAME_VECTOR - 8]
     jmp     interrupt_entry.step2
-END(debug_entry)
+END(ist_entry)
 .section .note.GNU-stack, "", @progbits

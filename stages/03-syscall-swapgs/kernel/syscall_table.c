@@ -4,12 +4,23 @@
 #include <kernel/kernel.h>
 #include <kernel/syscall.h>
 
+/* clang-format off */
 syscall_function *const syscall_table[] = {
-    [1] = sys_write,    [9] = sys_mmap,    [11] = sys_munmap, [12] = sys_brk,         [16] = sys_ioctl,
-    [20] = sys_writev,  [39] = sys_getpid, [60] = sys_exit,   [158] = sys_arch_prctl, [186] = sys_getpid, /* gettid */
+    [1] = sys_write,
+    [9] = sys_mmap,
+    [11] = sys_munmap,
+    [12] = sys_brk,
+    [16] = sys_ioctl,
+    [20] = sys_writev,
+    [24] = sys_sched_yield,
+    [39] = sys_getpid,
+    [60] = sys_exit,
+    [158] = sys_arch_prctl,
+    [186] = sys_getpid, /* gettid */
     [218] = sys_getpid, /* set_tid_address */
-    [231] = sys_exit,   /* exit_group */
+    [231] = sys_exit, /* exit_group */
     [309] = sys_getcpu,
 };
+/* clang-format on */
 
 const unsigned syscall_table_size = ARRAY_LENGTH(syscall_table);

@@ -52,9 +52,3 @@ long sys_nanosleep(struct trap_frame *frame) {
     sched_sleep_until(now + seconds * SECOND + (uint64_t)time.nanoseconds);
     return 0;
 }
-
-long sys_sched_yield(struct trap_frame *frame) {
-    (void)frame;
-    schedule();
-    return 0;
-}

@@ -9,10 +9,6 @@ void sched_init(void);
 /* Lets a task run that did not until now. */
 void sched_add(struct task *task);
 
-/* Lets somebody else run, if anybody waits; returns when it is this task's turn again. A task that sleeps is not ready
- * by itself, a dead one never. */
-void schedule(void);
-
 /* Sleeps at least until the given time, in ns since boot. */
 void sched_sleep_until(uint64_t time);
 

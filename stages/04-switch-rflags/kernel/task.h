@@ -47,5 +47,9 @@ _Noreturn void task_exit(int status);
 /* Ends the current task for what it did: prints the reason and where, then the status 128 + signal. */
 _Noreturn void task_kill(const struct trap_frame *frame, const char *reason, int signal);
 
+/* Lets somebody else run, if anybody waits; returns when it is this task's turn again. A task that sleeps is not ready
+ * by itself, a dead one never (sched.c). */
+void schedule(void);
+
 /* Starts the boot loader's modules, and sees to the end of the run when all have ended. */
 void task_start_all(void);

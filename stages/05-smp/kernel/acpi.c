@@ -6,7 +6,7 @@
 #include <kernel/kernel.h>
 #include <kernel/memory.h>
 
-#define TABLE_MAX   0x100000
+#define TABLE_MAX   0x10000
 #define RSDP_RSDT   16 /* offsets in the RSDP, and its sizes before and since ACPI 2.0 */
 #define RSDP_XSDT   24
 #define RSDP_OLD    20

@@ -41,5 +41,5 @@ STEP(interrupt_return, 3)
 
 /* The vectors that can strike anywhere, between SYSCALL and SWAPGS too, where the saved CS says ring 0 and GS is still
  * the user's: they must not draw the conclusion above (paranoid_entry.S). */
-#define NMI_ENTRY   paranoid_entry
-#define DEBUG_ENTRY debug_entry
+#define IST_ENTRY      ist_entry
+#define PARANOID_ENTRY paranoid_entry

@@ -17,7 +17,7 @@
 
 #define MILLISECOND 1000000ul
 #define TIMEOUT     (2000 * MILLISECOND)
-#define XAPIC_IDS   255 /* 255 itself means all CPUs */
+#define XAPIC_ALL   255 /* not one CPU's id but all of them; in x2APIC mode that is UINT32_MAX */
 #define CLOSED      0x80000000
 
 _Static_assert(offsetof(struct pcr, next) == PCR_NEXT, "smp.h");
@@ -55,7 +55,7 @@ static unsigned send_to_silent(const struct acpi_table *madt, uint32_t command) 
     uint32_t offset = 0, id;
     unsigned silent = 0;
     while (madt_next_cpu(madt, &offset, &id)) {
-        if (is_online(id) || (id >= XAPIC_IDS && !lapic_is_x2apic()))
+        if (is_online(id) || id >= (lapic_is_x2apic() ? UINT32_MAX : XAPIC_ALL))
             continue;
         silent++;
         if (command)
