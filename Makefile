@@ -10,6 +10,7 @@ ifneq ($(STAGE),)
 override STAGE := $(notdir $(patsubst %/,%,$(STAGE)))
 endif
 export CC PYTHON
+last := $(lastword $(sort $(notdir $(wildcard stages/[0-9][0-9]-*))))
 
 TESTS ?= tests
 knobs = STAGE='$(STAGE)' BUG='$(BUG)' LAYER='$(LAYER)' TEST='$(TEST)' CC='$(CC)' V='$(V)'
@@ -18,7 +19,7 @@ jobs = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 build = $(setup) build $(notdir $(CC)) && mkdir -p build && \
   flock build/.lock $(MAKE) --no-print-directory $(jobs) -f tools/build.mk $(knobs)
 setup = @tools/setup
-layer = @$(PYTHON) tools/layer $(or $(STAGE),05) $(if $(BUG),--bug '$(BUG)') $(if $(LAYER),--layers '$(LAYER)')
+layer = @$(PYTHON) tools/layer $(or $(STAGE),$(last)) $(if $(BUG),--bug '$(BUG)') $(if $(LAYER),--layers '$(LAYER)')
 boot = @$(PYTHON) tools/boot $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '$(BUG)') \
   $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') $(if $(MEMORY),--memory $(MEMORY)) \
   $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
@@ -92,7 +93,7 @@ loc:
 # names the files of stages/, as one stage sees them.
 compile_commands.json:
 	$(build) commands
-	@cp build/$(firstword $(subst -, ,$(or $(STAGE),05)))/compile_commands.json $@
+	@cp "$$($(PYTHON) tools/layer $(or $(STAGE),$(last)) --compiler '$(CC)')/compile_commands.json" $@
 
 build/%: FORCE
 	$(build) $@

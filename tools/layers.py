@@ -39,13 +39,12 @@ class Variant:
         if self.bug:
             words.append(self.bug)
         for layer in self.layers:
-            plain = re.sub(r"[^A-Za-z0-9_.-]", "_", layer.name)
-            words.append(f"{plain}-{zlib.crc32(os.fsencode(layer)) & 0xFFFFFF:06x}")
+            words.append(f"{layer.name}-{zlib.crc32(os.fsencode(layer)) & 0xFFFFFF:06x}")
         if self.test:
             words.append("test")
         if self.compiler != "gcc":
             words.append(os.path.basename(self.compiler))
-        return "+".join(words)
+        return "+".join(re.sub(r"[^A-Za-z0-9_.-]", "_", word) for word in words)
 
 
 @dataclass

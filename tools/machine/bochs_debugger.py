@@ -37,6 +37,7 @@ REGISTERS = {
     "EFLAGS": "rflags", "FS.base": "fs_base", "GS.base": "gs_base", "MSR.kernelgsbase": "kernel_gs_base",
 }
 USER_TOP = 1 << 47
+MOST_BREAKPOINTS = 16
 UNITS = {1: "b", 2: "h", 4: "w", 8: "g"}
 
 
@@ -54,7 +55,7 @@ class Missed(DebuggerError):
 
 def instruction_after(elf: Path, address: int) -> int:
     """The address of the instruction behind the one at an address of the kernel."""
-    command = [require("objdump", "binutils"), "-d", f"--start-address={address:#x}",
+    command = [require("objdump", "binutils"), "-d", "--no-show-raw-insn", f"--start-address={address:#x}",
                f"--stop-address={address + 32:#x}", str(elf)]
     listing = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     addresses = re.findall(r"^\s*([0-9a-f]+):\t", listing, re.MULTILINE)
@@ -168,16 +169,34 @@ class BochsDebugger:
         return int(found[1], 16)
 
     def break_at(self, address: int) -> None:
-        """Sets a breakpoint. With several CPUs Bochs runs each for five instructions at a time and forgets to look
-        for breakpoints behind the fifth, so that it takes a second one at the next instruction."""
-        pair = [address, instruction_after(self.elf, address)] if self.cpus > 1 else [address]
-        for one in dict.fromkeys(pair):
-            self.command(f"lb {one:#x}")
+        """Sets a breakpoint, if there is none yet."""
+        if address not in self.breakpoints().values():
+            refusal = self.command(f"lb {address:#x}")
+            if refusal:
+                raise DebuggerError(f"Bochs' debugger refuses a breakpoint at {address:#x}: {' '.join(refusal).strip()}")
+
+    def break_behind(self, address: int) -> int:
+        """Sets a second breakpoint at the instruction behind, and gives its address. With several CPUs Bochs runs each
+        for five instructions at a time and does not look for breakpoints after the fifth. One place is left free."""
+        behind = instruction_after(self.elf, address)
+        if self.cpus == 1 or behind == address or len(self.breakpoints()) >= MOST_BREAKPOINTS - 1:
+            return 0
+        self.break_at(behind)
+        return behind
+
+    def breakpoints(self) -> dict[str, int]:
+        """Their addresses, by number."""
+        lines = re.findall(r"^\s*(\d+) lbreakpoint .*(0x[0-9a-f]+)", "".join(self.command("blist")), re.MULTILINE)
+        return {number: int(address, 16) for number, address in lines}
 
     def clear_breakpoints(self) -> None:
-        for line in self.command("blist"):
-            if "breakpoint" in line:
-                self.command(f"d {line.split()[0]}")
+        for number in self.breakpoints():
+            self.command(f"d {number}")
+
+    def switch_breakpoint(self, address: int, on: bool) -> None:
+        for number, theirs in self.breakpoints().items():
+            if theirs == address:
+                self.command(f"{'bpe' if on else 'bpd'} {number}")
 
     def follow(self, answer: list[str]) -> None:
         """Chooses the CPU that has stopped at a breakpoint, which is not what Bochs does."""
@@ -188,10 +207,11 @@ class BochsDebugger:
     def run_to(self, address: int) -> None:
         """Runs until a CPU is about to execute the instruction at an address."""
         self.break_at(address)
+        behind = self.break_behind(address)
         self.follow(self.command("c"))
         self.clear_breakpoints()
         seen = self.registers()["rip"]
-        if seen == instruction_after(self.elf, address) != address:
+        if behind and seen == behind:
             raise Missed(f"Bochs ran past {address:#x}")
         if seen != address:
             raise DebuggerError(f"the machine stopped at {seen:#x} instead of {address:#x}")

@@ -31,11 +31,11 @@ def where(kernel: Kernel, view: View) -> str:
     return f"{kernel.symbols.describe(rip, rip).replace('+0x0 ', ' ')}, {ring}"
 
 
-def point_text(walk: Walk, number: int, kernel: Kernel, view: View) -> str:
-    """Everything about a point at which the machine stands."""
+def point_text(walk: Walk, number: int, place: str, kernel: Kernel, view: View) -> str:
+    """Everything about a point at which the machine stands; `place` is what where() says of it."""
     point = walk.points[number]
     lines = [f"=== {walk.title}, point {number + 1} of {len(walk.points)}: {name_of(point, kernel)}",
-             f"    {where(kernel, view)}", "", paragraph(point.why)]
+             f"    {place}", "", paragraph(point.why)]
     if point.look:
         lines += ["", "    Look at:", *[line for text in point.look for line in value_lines(text, kernel, view)]]
     if point.expect:

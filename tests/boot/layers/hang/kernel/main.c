@@ -1,13 +1,11 @@
 /* main.c: a kernel that writes the beginning of a line and then does nothing more. Used by tests/boot.
  * SPDX-License-Identifier: MIT */
 #include <kernel/console.h>
-#include <kernel/printk.h>
-#include <kernel/x86.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 
-_Noreturn void kernel_main(uint32_t boot_information)
-{
-    (void)boot_information;
-    console_init();
+_Noreturn void kernel_main(uint32_t boot_information) {
+    console_init(phys_to_virt(boot_information));
     printk("about to hang, in the middle of a");
     for (;;)
         hlt();

@@ -1,17 +1,16 @@
 /* main.c: a kernel that resets the machine, by a fault without an IDT. Used by tests/boot/test_contract.py.
  * SPDX-License-Identifier: MIT */
 #include <kernel/console.h>
-#include <kernel/printk.h>
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
 
 struct __attribute__((packed)) idtr {
     uint16_t limit;
     uint64_t base;
 };
 
-_Noreturn void kernel_main(uint32_t boot_information)
-{
-    (void)boot_information;
-    console_init();
+_Noreturn void kernel_main(uint32_t boot_information) {
+    console_init(phys_to_virt(boot_information));
     printk("about to reset\n");
     struct idtr none = {0, 0};
     asm volatile("lidt %0" : : "m"(none));
