@@ -260,6 +260,18 @@ def test_module_that_grub_cannot_load(tmp_path, temporary):
     assert "(hello): exit 0\n" in done.stdout
 
 
+def test_qemu_refuses(temporary):
+    done = boot("--stage", "00", "--memory", "100000000", "--timeout", "60")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "memory" in done.stderr
+
+
+def test_warnings_of_qemu_are_left_out(temporary):
+    """TCG lacks features of many models, and says so at each start."""
+    done = boot("--stage", "00", "--cpu-model", "Haswell", "--timeout", "60")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.needs("bochs")
 def test_bochs_refuses(temporary):
     """Bochs ends before it has opened COM1; we must not wait for ever. (Fails without poll() in copy_console.)"""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import textwrap
 from typing import Union
 
-from .expression import Place, View, evaluate, location, parse
+from .expression import ExpressionError, Place, View, evaluate, location, parse
 from .walk import Finding, Kernel, Point, Walk, findings
 
 WIDTH = 100
@@ -60,11 +60,14 @@ def next_name(walk: Walk, number: int, kernel: Kernel) -> str:
 
 def value_lines(text: str, kernel: Kernel, view: View) -> list[str]:
     """A value and the debugger's command for it; of a structure, all members."""
-    value = evaluate(text, view)
-    if isinstance(value, Place):
-        words = kernel.structures.size(value.structure) // 8
-        cells = [f"{name} = {content:#x}" for name, content in view.members(value).items()]
-        return [table_line(text, "", f"x /{words}gx {value.address:#x}"), *columns(cells)]
+    try:
+        value = evaluate(text, view)
+        if isinstance(value, Place):
+            words = kernel.structures.size(value.structure) // 8
+            cells = [f"{name} = {content:#x}" for name, content in view.members(value).items()]
+            return [table_line(text, "", f"x /{words}gx {value.address:#x}"), *columns(cells)]
+    except (ExpressionError, LookupError) as error:
+        return [f"      {error}"]
     shown = (f"{value:#x}" if value > 9 else str(value)) + (f" ({kernel.names[value]})" if value in kernel.names else "")
     return [table_line(text, shown, command_for(text, view))]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -26,9 +27,14 @@ def load_boot() -> ModuleType:
 boot = load_boot()
 
 
-def prepare(variant: Variant, folder: Path, **options) -> tuple[Request, Path]:
+def variant_of(stage: str) -> Variant:
+    """The stage as it is, made by the compiler that make and tools/boot would take."""
+    return Variant(stage, compiler=os.environ.get("CC") or "gcc")
+
+
+def prepare(stage: str, folder: Path, **options) -> tuple[Request, Path]:
     """A request to boot a stage with its own programs, and the kernel's ELF file. It stops after the last program."""
-    built = boot.build(variant)
+    built = boot.build(variant_of(stage))
     modules = boot.find_modules(argparse.Namespace(module=[], programs=""), built)
     kernel = built / "kernel.elf"
     image = iso.make_run(kernel, ["poweroff"], modules, folder)

@@ -72,11 +72,13 @@ def command(request: Request) -> list[str]:
 
 def run(request: Request) -> Machine:
     """Starts QEMU."""
+    # QEMU's own words (most: warnings that TCG lacks a feature of the CPU model) are shown only if it does not start.
     # Reading the terminal needs its foreground group; otherwise QEMU must not see the Ctrl-C that is meant for us.
-    process = start(
-        command(request), stdin=None if request.interactive else subprocess.DEVNULL,
-        stdout=subprocess.PIPE, start_new_session=not request.interactive,
-    )
+    with open(request.folder / "words", "wb") as words:
+        process = start(
+            command(request), stdin=None if request.interactive else subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=words, start_new_session=not request.interactive,
+        )
     files = [request.gdb] if request.gdb else []
     return Machine(process, process.stdout.fileno(), lambda code: judge(code, request), files)
 
@@ -96,4 +98,5 @@ def judge(code: int, request: Request) -> tuple[End, str]:
         return End.FAILED, "the machine reset or was switched off, and not as the kernel does it"
     if code < 0:
         return End.FAILED, f"QEMU was killed by signal {-code}"
-    return End.NOT_STARTED, f"QEMU ended with code {code}"
+    words = (request.folder / "words").read_text(errors="replace").strip()
+    return End.NOT_STARTED, f"QEMU ended with code {code}: {words}"

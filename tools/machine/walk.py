@@ -139,9 +139,13 @@ def follow(walk: Walk, kernel: Kernel, debugger: Debugger) -> Iterator[tuple[Poi
 
 def findings(point: Point, view: View) -> list[Finding]:
     """Compares what a point expects with what is there."""
-    return [Finding(text, evaluate(text, view), values(text, view)) for text in point.expect]
+    return [finding(text, view) for text in point.expect]
 
 
-def values(comparison: str, view: View) -> str:
-    """What is on both sides of a comparison."""
-    return ", ".join(f"{side} = {evaluate(side, view):#x}" for side in operands(comparison))
+def finding(comparison: str, view: View) -> Finding:
+    """What cannot be had, such as a member of a structure where no memory is, does not hold."""
+    try:
+        seen = ", ".join(f"{side} = {evaluate(side, view):#x}" for side in operands(comparison))
+        return Finding(comparison, evaluate(comparison, view), seen)
+    except ExpressionError as error:
+        return Finding(comparison, False, str(error))
