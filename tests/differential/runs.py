@@ -91,7 +91,8 @@ def boot(stage: str, modules: list[str], *options: str, timeout: int = 60) -> Bo
 def good_boot(stage: str, modules: list[str], *options: str, timeout: int = 60) -> Boot:
     """The same, for a run in which the kernel must come to a good end whatever its programs do."""
     result = boot(stage, modules, *options, timeout=timeout)
-    assert result.code == 0, f"tools/boot ended with {result.code}\n{result.errors}{result.log.decode(errors='replace')}"
+    log = result.log.decode(errors="replace")
+    assert result.code == 0, f"tools/boot ended with {result.code}\n{result.errors}{log}"
     return result
 
 

@@ -11,8 +11,7 @@ extern const Elf64_Ehdr __ehdr_start;
 extern char **environ;
 void _start(void);
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     const Elf64_Phdr *headers = (const void *)getauxval(AT_PHDR);
     const unsigned char *random = (const void *)getauxval(AT_RANDOM);
     uint32_t mxcsr;

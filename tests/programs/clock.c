@@ -6,17 +6,15 @@
 
 #define READINGS 20000
 
-static long long now(void)
-{
+static long long now(void) {
     struct timespec time;
 
     clock_gettime(CLOCK_MONOTONIC, &time);
     return time.tv_sec * 1000000000ll + time.tv_nsec;
 }
 
-int main(void)
-{
-    static const long naps[] = { 0, 1, 1000, 1000000, 15000000, 60000000 };
+int main(void) {
+    static const long naps[] = {0, 1, 1000, 1000000, 15000000, 60000000};
     long long first = now(), before = first, after;
     bool backwards = false;
 
@@ -28,7 +26,7 @@ int main(void)
     printf("the clock ran backwards: %s\n", backwards ? "YES" : "no");
     printf("the clock advanced: %s\n", after > first ? "yes" : "NO");
     for (size_t i = 0; i < sizeof naps / sizeof naps[0]; i++) {
-        struct timespec nap = { 0, naps[i] };
+        struct timespec nap = {0, naps[i]};
 
         before = now();
         int result = nanosleep(&nap, NULL);

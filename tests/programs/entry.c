@@ -13,11 +13,11 @@ struct {
 } x87;
 
 #define STORE(index, name) "mov [rip + general + 8 * " #index "], " name "\n"
-#define STORE_XMM(n) "movups [rip + xmm + 16 * " #n "], xmm" #n "\n"
+#define STORE_XMM(n)       "movups [rip + xmm + 16 * " #n "], xmm" #n "\n"
 
 /* The program's entry stores every register before any of them changes. */
-__attribute__((naked, noreturn, used)) void _start(void)
-{
+/* clang-format off */
+__attribute__((naked, noreturn, used)) void _start(void) {
     asm(GENERAL_REGISTERS(STORE)
         "pushfq\n"
         "pop qword ptr [rip + flags]\n"
@@ -26,17 +26,16 @@ __attribute__((naked, noreturn, used)) void _start(void)
         "fnstenv [rip + x87]\n"
         "jmp library_entry");
 }
+/* clang-format on */
 
-static void show(const char *name, uint64_t value)
-{
+static void show(const char *name, uint64_t value) {
     print(name);
     print(" ");
     print_hex(value);
     print("\n");
 }
 
-static int start(int argc, char **argv)
-{
+static int start(int argc, char **argv) {
     uint64_t fs = 1, gs = 1;
 
     (void)argc;

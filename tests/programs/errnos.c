@@ -13,33 +13,32 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define TIOCGWINSZ 0x5413
+#define TIOCGWINSZ  0x5413
 #define ARCH_SET_GS 0x1001
 #define ARCH_SET_FS 0x1002
 #define ARCH_GET_FS 0x1003
 
-#define UNMAPPED 0x10ul
+#define UNMAPPED    0x10ul
 #define END_OF_USER 0x7fffffffffffl
-#define HOLE 0x800000000000l
-#define KERNEL 0xffffffff80000000ul
+#define HOLE        0x800000000000l
+#define KERNEL      0xffffffff80000000ul
 
-static const char *name_of(long error)
-{
-    switch (error) {
-    case 0: return "0";
-    case EPERM: return "EPERM";
-    case EBADF: return "EBADF";
-    case ENOMEM: return "ENOMEM";
-    case EFAULT: return "EFAULT";
-    case EINVAL: return "EINVAL";
-    case ENOTTY: return "ENOTTY";
-    case ENOSYS: return "ENOSYS";
-    default: return NULL;
-    }
+static const struct {
+    int error;
+    const char *name;
+} names[] = {
+    {EPERM, "EPERM"},   {EBADF, "EBADF"},   {ENOMEM, "ENOMEM"}, {EFAULT, "EFAULT"},
+    {EINVAL, "EINVAL"}, {ENOTTY, "ENOTTY"}, {ENOSYS, "ENOSYS"},
+};
+
+static const char *name_of(int error) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].error == error)
+            return names[i].name;
+    return NULL;
 }
 
-static void report(const char *call, long answer)
-{
+static void report(const char *call, long answer) {
     const char *name = answer < 0 ? name_of(errno) : NULL;
 
     if (name)
@@ -51,15 +50,14 @@ static void report(const char *call, long answer)
 /* The arguments as written are the label. */
 #define TRY(...) report(#__VA_ARGS__, syscall(__VA_ARGS__))
 
-static void try_write(void)
-{
+static void try_write(void) {
     static const char text[] = "text";
     char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     char *no_access = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    struct iovec bad_base = { (void *)UNMAPPED, 4 };
-    struct iovec empty = { (void *)text, 0 };
-    struct iovec too_long[2] = { { (void *)text, SSIZE_MAX }, { (void *)text, 1 } };
-    struct iovec negative = { (void *)text, (size_t)-1 };
+    struct iovec bad_base = {(void *)UNMAPPED, 4};
+    struct iovec empty = {(void *)text, 0};
+    struct iovec too_long[2] = {{(void *)text, SSIZE_MAX}, {(void *)text, 1}};
+    struct iovec negative = {(void *)text, (size_t)-1};
 
     munmap(page, 4096);
     TRY(SYS_write, 99, text, 4);
@@ -92,8 +90,7 @@ static void try_write(void)
     TRY(SYS_writev, 1, too_long, 2);
 }
 
-static void try_others(void)
-{
+static void try_others(void) {
     uint64_t word;
 
     TRY(SYS_ioctl, 1, TIOCGWINSZ, &word);
@@ -125,11 +122,12 @@ static void try_others(void)
     TRY(INT_MIN);
 }
 
-static void try_clock(void)
-{
-    struct timespec { long seconds, nanoseconds; };
-    struct timespec time, billion = { 0, 1000000000 }, negative = { -1, 0 }, negative_part = { 0, -1 };
-    struct timespec none = { 0, 0 };
+static void try_clock(void) {
+    struct timespec {
+        long seconds, nanoseconds;
+    };
+    struct timespec time, billion = {0, 1000000000}, negative = {-1, 0}, negative_part = {0, -1};
+    struct timespec none = {0, 0};
 
     TRY(SYS_clock_gettime, 1, &time);
     TRY(SYS_clock_gettime, 99, &time);
@@ -147,15 +145,13 @@ static void try_clock(void)
     TRY(SYS_nanosleep, &none, UNMAPPED);
 }
 
-static void try_wide(void)
-{
+static void try_wide(void) {
     TRY(1l << 32 | SYS_getpid);
     TRY(1ul << 63 | SYS_getpid);
     TRY(LONG_MAX);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "clock") == 0) {
         try_clock();
     } else if (argc > 1 && strcmp(argv[1], "wide") == 0) {

@@ -8,10 +8,10 @@ static const struct {
     int mode;
     const char *name;
 } modes[] = {
-    { FE_TONEAREST, "nearest" },
-    { FE_DOWNWARD, "down" },
-    { FE_UPWARD, "up" },
-    { FE_TOWARDZERO, "zero" },
+    {FE_TONEAREST, "nearest"},
+    {FE_DOWNWARD, "down"},
+    {FE_UPWARD, "up"},
+    {FE_TOWARDZERO, "zero"},
 };
 
 /* Volatile, so that the machine computes, not the compiler. */
@@ -19,8 +19,7 @@ static volatile double one = 1, three = 3, tiny = 4.9e-324, zero = 0;
 static volatile long double long_one = 1, long_three = 3;
 static volatile float float_one = 1, float_three = 3;
 
-int main(void)
-{
+int main(void) {
     double sum = 0;
     long double long_sum = 0;
 

@@ -27,19 +27,19 @@ enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003, ARCH_GE
 
 static int start(int argc, char **argv);
 
-__attribute__((naked, noreturn, used)) void LIBRARY_ENTRY(void)
-{
+__attribute__((naked, noreturn, used)) void LIBRARY_ENTRY(void) {
     asm("xor ebp, ebp\n"
         "mov edi, [rsp]\n"
         "lea rsi, [rsp + 8]\n"
         "call %P0\n"
         "mov edi, eax\n"
         "mov eax, 231\n"
-        "syscall" : : "i"(start));
+        "syscall"
+        :
+        : "i"(start));
 }
 
-static inline long system_call(long number, long a, long b, long c, long d, long e, long f)
-{
+static inline long system_call(long number, long a, long b, long c, long d, long e, long f) {
     register long r10 asm("r10") = d;
     register long r8 asm("r8") = e;
     register long r9 asm("r9") = f;
@@ -51,14 +51,10 @@ static inline long system_call(long number, long a, long b, long c, long d, long
     return number;
 }
 
-static inline long get_pid(void)
-{
-    return system_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
-}
+static inline long get_pid(void) { return system_call(SYS_getpid, 0, 0, 0, 0, 0, 0); }
 
 /* A line is written when it is complete, so that lines of several programs do not mix. */
-static inline void print(const char *text)
-{
+static inline void print(const char *text) {
     static char line[200];
     static size_t length;
 
@@ -71,8 +67,7 @@ static inline void print(const char *text)
     }
 }
 
-static inline void print_hex(uint64_t value)
-{
+static inline void print_hex(uint64_t value) {
     char digits[] = "0x0000000000000000";
 
     for (int i = 17; i >= 2; i--, value >>= 4)
@@ -80,8 +75,7 @@ static inline void print_hex(uint64_t value)
     print(digits);
 }
 
-static inline bool same_text(const char *a, const char *b)
-{
+static inline bool same_text(const char *a, const char *b) {
     while (*a && *a == *b) {
         a++;
         b++;
@@ -90,8 +84,7 @@ static inline bool same_text(const char *a, const char *b)
 }
 
 /* Stops at the first character that is no digit of this base (at most sixteen). */
-static inline uint64_t parse(const char *text, unsigned base)
-{
+static inline uint64_t parse(const char *text, unsigned base) {
     uint64_t value = 0;
 
     for (;; text++) {
@@ -104,13 +97,15 @@ static inline uint64_t parse(const char *text, unsigned base)
 }
 
 /* Every register that a program can see, as the assembly of entry.c and soak.c fills it. */
+/* clang-format off */
 #define GENERAL_REGISTERS(DO)                                                                                  \
     DO(0, "rax") DO(1, "rcx") DO(2, "rdx") DO(3, "rbx") DO(4, "rsp") DO(5, "rbp") DO(6, "rsi") DO(7, "rdi")    \
     DO(8, "r8") DO(9, "r9") DO(10, "r10") DO(11, "r11") DO(12, "r12") DO(13, "r13") DO(14, "r14") DO(15, "r15")
 #define XMM_REGISTERS(DO)                                                                                      \
     DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14) DO(15)
+/* clang-format on */
 
 enum { RAX = 0, RCX = 1, RSP = 4, R11 = 11, GENERAL = 16, XMM = 16 };
 
 #define REGISTER_NAME(index, name) name,
-static const char *const register_names[GENERAL] __attribute__((unused)) = { GENERAL_REGISTERS(REGISTER_NAME) };
+static const char *const register_names[GENERAL] __attribute__((unused)) = {GENERAL_REGISTERS(REGISTER_NAME)};

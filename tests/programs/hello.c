@@ -2,8 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     printf("hello, world\n");
     for (int i = 0; i < argc; i++)
         printf("argument %d: <%s>\n", i, argv[i]);

@@ -11,8 +11,7 @@
 
 #define CHUNK (1ul << 20)
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     long limit = argc > 1 ? atol(argv[1]) : 1;
     long taken = 0;
 

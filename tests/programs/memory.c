@@ -12,30 +12,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PAGE 4096ul
+#define PAGE       4096ul
 #define READ_WRITE (PROT_READ | PROT_WRITE)
-#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS)
+#define PRIVATE    (MAP_PRIVATE | MAP_ANONYMOUS)
 
-static void say(const char *what, bool right)
-{
-    printf("%s: %s\n", what, right ? "yes" : "NO");
-}
+static void say(const char *what, bool right) { printf("%s: %s\n", what, right ? "yes" : "NO"); }
 
-static bool all_are(const char *bytes, size_t count, char value)
-{
+static bool all_are(const char *bytes, size_t count, char value) {
     for (size_t i = 0; i < count; i++)
         if (bytes[i] != value)
             return false;
     return true;
 }
 
-static char *map(void *at, size_t length, int protection, int flags)
-{
+static char *map(void *at, size_t length, int protection, int flags) {
     return mmap(at, length, protection, PRIVATE | flags, -1, 0);
 }
 
-static void try_malloc(void)
-{
+static void try_malloc(void) {
     enum { BLOCKS = 300 };
     static char *blocks[BLOCKS];
     static size_t sizes[BLOCKS];
@@ -64,8 +58,7 @@ static void try_malloc(void)
     say("malloc of half the address space fails", malloc(1ul << 62) == NULL && errno == ENOMEM);
 }
 
-static void try_mmap(void)
-{
+static void try_mmap(void) {
     char *three = map(NULL, 3 * PAGE, READ_WRITE, 0);
 
     say("mmap gives aligned pages", three != MAP_FAILED && (uintptr_t)three % PAGE == 0);
@@ -84,19 +77,14 @@ static void try_mmap(void)
     say("a read-only page reads as zero", all_are(map(NULL, PAGE, PROT_READ, 0), PAGE, 0));
 }
 
-static void error(const char *what, bool failed)
-{
-    printf("%s: %s\n", what, failed ? strerror(errno) : "succeeds");
-}
+static void error(const char *what, bool failed) { printf("%s: %s\n", what, failed ? strerror(errno) : "succeeds"); }
 
-static void try_errors(void)
-{
+static void try_errors(void) {
     char *page = map(NULL, PAGE, READ_WRITE, 0);
     char *hole = (char *)0x800000000000;
 
     error("mmap of nothing", map(NULL, 0, READ_WRITE, 0) == MAP_FAILED);
-    error("mmap, neither private nor shared",
-          mmap(NULL, PAGE, READ_WRITE, MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
+    error("mmap, neither private nor shared", mmap(NULL, PAGE, READ_WRITE, MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
     error("mmap of a file that is not open", mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, 99, 0) == MAP_FAILED);
     error("mmap, MAP_FIXED, not aligned", map(page + 1, PAGE, READ_WRITE, MAP_FIXED) == MAP_FAILED);
     error("mmap, MAP_FIXED, in the canonical hole", map(hole, PAGE, READ_WRITE, MAP_FIXED) == MAP_FAILED);
@@ -118,13 +106,9 @@ static void try_errors(void)
     error("munmap of a page", syscall(SYS_munmap, page, PAGE) == -1);
 }
 
-static char *brk_to(char *end)
-{
-    return (char *)syscall(SYS_brk, end);
-}
+static char *brk_to(char *end) { return (char *)syscall(SYS_brk, end); }
 
-static void try_brk(void)
-{
+static void try_brk(void) {
     char *start = brk_to(NULL);
 
     say("brk grows by a byte", brk_to(start + 1) == start + 1);
@@ -146,8 +130,7 @@ static void try_brk(void)
     say("for brk", brk_to(above + 4 * PAGE) == above + 4 * PAGE);
 }
 
-static int access_that_ends_it(const char *name)
-{
+static int access_that_ends_it(const char *name) {
     char *page = map(NULL, PAGE, READ_WRITE, 0);
 
     if (strcmp(name, "after_unmap") == 0) {
@@ -164,8 +147,7 @@ static int access_that_ends_it(const char *name)
     return 99;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     if (argc > 1)
         return access_that_ends_it(argv[1]);
     try_brk();

@@ -4,22 +4,22 @@
 /* SPDX-License-Identifier: MIT */
 #include <freestanding.h>
 
-#define LOOP_ROUNDS 300000
-#define CALLS_PER_LOOP 50
-#define ROUNDS_WITHOUT_CLOCK 10         /* where the kernel has no clock_gettime */
+#define LOOP_ROUNDS          300000
+#define CALLS_PER_LOOP       50
+#define ROUNDS_WITHOUT_CLOCK 10 /* where the kernel has no clock_gettime */
 
 #define CLOCK_MONOTONIC 1
 
-#define CF (1ul << 0)
-#define PF (1ul << 2)
-#define AF (1ul << 4)
-#define ZF (1ul << 6)
-#define SF (1ul << 7)
-#define DF (1ul << 10)
-#define OF (1ul << 11)
-#define NT (1ul << 14)
-#define AC (1ul << 18)
-#define ID (1ul << 21)
+#define CF               (1ul << 0)
+#define PF               (1ul << 2)
+#define AF               (1ul << 4)
+#define ZF               (1ul << 6)
+#define SF               (1ul << 7)
+#define DF               (1ul << 10)
+#define OF               (1ul << 11)
+#define NT               (1ul << 14)
+#define AC               (1ul << 18)
+#define ID               (1ul << 21)
 #define FLAGS_ALWAYS_SET 0x202ul
 
 struct registers {
@@ -36,15 +36,15 @@ uint64_t loop_rounds, library_rsp;
 uint64_t fs_block[64], gs_block[64];
 extern const char after_syscall[];
 
-#define GENERAL_OFFSET "256"
-#define FLAGS_OFFSET "384"
-#define X87_VALUE_OFFSET "392"
-#define FS_WORD_OFFSET "400"
-#define GS_WORD_OFFSET "408"
-#define MXCSR_OFFSET "416"
+#define GENERAL_OFFSET     "256"
+#define FLAGS_OFFSET       "384"
+#define X87_VALUE_OFFSET   "392"
+#define FS_WORD_OFFSET     "400"
+#define GS_WORD_OFFSET     "408"
+#define MXCSR_OFFSET       "416"
 #define X87_CONTROL_OFFSET "420"
-#define DS_OFFSET "422"
-#define ES_OFFSET "424"
+#define DS_OFFSET          "422"
+#define ES_OFFSET          "424"
 _Static_assert(offsetof(struct registers, general) == 256, "GENERAL_OFFSET");
 _Static_assert(offsetof(struct registers, flags) == 384, "FLAGS_OFFSET");
 _Static_assert(offsetof(struct registers, x87_value) == 392, "X87_VALUE_OFFSET");
@@ -55,16 +55,16 @@ _Static_assert(offsetof(struct registers, x87_control) == 420, "X87_CONTROL_OFFS
 _Static_assert(offsetof(struct registers, ds) == 422, "DS_OFFSET");
 _Static_assert(offsetof(struct registers, es) == 424, "ES_OFFSET");
 
-#define LOAD(index, name) "mov " name ", [rip + before + " GENERAL_OFFSET " + 8 * " #index "]\n"
+#define LOAD(index, name)  "mov " name ", [rip + before + " GENERAL_OFFSET " + 8 * " #index "]\n"
 #define STORE(index, name) "mov [rip + after + " GENERAL_OFFSET " + 8 * " #index "], " name "\n"
-#define LOAD_XMM(n) "movups xmm" #n ", [rip + before + 16 * " #n "]\n"
-#define STORE_XMM(n) "movups [rip + after + 16 * " #n "], xmm" #n "\n"
+#define LOAD_XMM(n)        "movups xmm" #n ", [rip + before + 16 * " #n "]\n"
+#define STORE_XMM(n)       "movups [rip + after + 16 * " #n "], xmm" #n "\n"
 
 /* Loads all registers from `before`, does `middle`, stores all to `after`. rsp gets a pattern like the others:
  * ring 3 may keep anything in it, and the kernel must not use it. */
+/* clang-format off */
 #define PASS(name, middle)                                                                                     \
-    __attribute__((naked)) static void name(void)                                                              \
-    {                                                                                                          \
+    __attribute__((naked)) static void name(void) {                                                            \
         asm("push rbx\n push rbp\n push r12\n push r13\n push r14\n push r15\n"                                \
             "mov [rip + library_rsp], rsp\n"                                                                   \
             "ldmxcsr [rip + before + " MXCSR_OFFSET "]\n"                                                      \
@@ -97,6 +97,7 @@ _Static_assert(offsetof(struct registers, es) == 424, "ES_OFFSET");
             "pop r15\n pop r14\n pop r13\n pop r12\n pop rbp\n pop rbx\n"                                      \
             "ret");                                                                                            \
     }
+/* clang-format on */
 
 PASS(pass_with_loop, "1: dec qword ptr [rip + loop_rounds]\n jnz 1b\n")
 PASS(pass_with_syscall, "syscall\n after_syscall:\n")
@@ -104,29 +105,26 @@ PASS(pass_with_syscall, "syscall\n after_syscall:\n")
 /* A linear congruential generator; each task has its own sequence, so that no two have equal registers. */
 static uint64_t seed;
 
-static uint64_t next_pattern(void)
-{
+static uint64_t next_pattern(void) {
     seed = seed * 6364136223846793005ul + 1442695040888963407ul;
     return seed ^ seed >> 29;
 }
 
-static uint16_t stack_selector(void)
-{
+static uint16_t stack_selector(void) {
     uint16_t selector;
 
     asm("mov %0, ss" : "=r"(selector));
     return selector;
 }
 
-static void fill(uint64_t flag_bits)
-{
+static void fill(uint64_t flag_bits) {
     for (int i = 0; i < GENERAL; i++)
         before.general[i] = next_pattern();
     for (int i = 0; i < XMM; i++)
         for (int j = 0; j < 16; j++)
             before.xmm[i][j] = (uint8_t)(next_pattern() >> 24);
     before.flags = FLAGS_ALWAYS_SET | (next_pattern() & flag_bits);
-    before.x87_value = next_pattern() >> 12 | 0x3ffull << 52;       /* a number between 1 and 2 */
+    before.x87_value = next_pattern() >> 12 | 0x3ffull << 52; /* a number between 1 and 2 */
     before.x87_control = (uint16_t)(0x37f | (next_pattern() & 0xc00));
     before.mxcsr = (uint32_t)(0x1f80 | (next_pattern() & 0x603f));
     /* Null or the program's own data segment: no other value is sure to exist. */
@@ -134,8 +132,7 @@ static void fill(uint64_t flag_bits)
     before.es = next_pattern() & 1 ? stack_selector() : 0;
 }
 
-static bool same(const char *name, uint64_t wanted, uint64_t found)
-{
+static bool same(const char *name, uint64_t wanted, uint64_t found) {
     if (wanted == found)
         return true;
     print("soak: ");
@@ -148,8 +145,7 @@ static bool same(const char *name, uint64_t wanted, uint64_t found)
     return false;
 }
 
-static bool same_after(const char *what)
-{
+static bool same_after(const char *what) {
     bool all = true;
 
     for (int i = 0; i < GENERAL; i++)
@@ -173,17 +169,15 @@ static bool same_after(const char *what)
     return all;
 }
 
-static bool survive_loop(void)
-{
+static bool survive_loop(void) {
     fill(CF | DF | NT | AC | ID);
     loop_rounds = LOOP_ROUNDS;
     pass_with_loop();
-    before.flags |= ZF | PF;            /* what the last `dec` leaves; it does not change CF */
+    before.flags |= ZF | PF; /* what the last `dec` leaves; it does not change CF */
     return same_after("a loop");
 }
 
-static bool survive_syscall(void)
-{
+static bool survive_syscall(void) {
     fill(CF | PF | AF | ZF | SF | OF | DF | NT | AC | ID);
     before.general[RAX] = SYS_getpid;
     pass_with_syscall();
@@ -193,17 +187,15 @@ static bool survive_syscall(void)
     return same_after("a system call");
 }
 
-static long milliseconds(void)
-{
-    long now[2] = { 0, 0 };
+static long milliseconds(void) {
+    long now[2] = {0, 0};
 
     if (system_call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)now, 0, 0, 0, 0) != 0)
         return -1;
     return now[0] * 1000 + now[1] / 1000000;
 }
 
-static int start(int argc, char **argv)
-{
+static int start(int argc, char **argv) {
     long duration = argc > 1 ? (long)parse(argv[1], 10) : 100;
     long begin = milliseconds();
 

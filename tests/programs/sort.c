@@ -6,30 +6,24 @@
 #include <string.h>
 
 #define NUMBERS 20000
-#define WORDS 12
+#define WORDS   12
 
 static uint32_t state = 1;
 
-static uint32_t next_number(void)
-{
+static uint32_t next_number(void) {
     state = state * 1664525 + 1013904223;
     return state >> 8;
 }
 
-static int by_value(const void *a, const void *b)
-{
+static int by_value(const void *a, const void *b) {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
     return (x > y) - (x < y);
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-static void sort_numbers(void)
-{
+static void sort_numbers(void) {
     uint32_t *numbers = malloc(NUMBERS * sizeof *numbers);
     uint32_t sum_before = 0, sum_after = 0;
 
@@ -47,8 +41,7 @@ static void sort_numbers(void)
     free(numbers);
 }
 
-static void sort_words(void)
-{
+static void sort_words(void) {
     char *words[WORDS];
 
     for (int i = 0; i < WORDS; i++) {
@@ -65,8 +58,7 @@ static void sort_words(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     sort_numbers();
     sort_words();
     return 0;

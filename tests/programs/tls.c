@@ -10,8 +10,7 @@ static __thread int counter = 41;
 static __thread char zeroed[200];
 static __thread long aligned_word __attribute__((aligned(64))) = 0x0123456789abcdef;
 
-int main(void)
-{
+int main(void) {
     int sum = 0;
 
     for (size_t i = 0; i < sizeof zeroed; i++)

@@ -9,8 +9,9 @@
 
 /* The address of a kernel, and the first that is not canonical. */
 #define KERNEL "0xffffffff80000000"
-#define HOLE "0x800000000000"
+#define HOLE   "0x800000000000"
 
+/* clang-format off */
 #define TRAPS(DO)                                                                                              \
     DO(nothing, "nop")                                                                                         \
     DO(de, "xor edx, edx; xor ecx, ecx; div ecx")                                                              \
@@ -86,30 +87,29 @@
     DO(syscall_tf, "mov eax, 39; pushfq; or dword ptr [rsp], 0x100; popfq; syscall")                           \
     DO(syscall_tf_nt, "mov eax, 39; pushfq; or dword ptr [rsp], 0x4100; popfq; syscall")                       \
     DO(syscall_hole, "mov rcx, " HOLE "; mov r11, -1; mov eax, 39; syscall")
+/* clang-format on */
 
-uint8_t data[16] = { 0xc3 };            /* a `ret`, were it executed */
+uint8_t data[16] = {0xc3}; /* a `ret`, were it executed */
 
 /* Leaves without touching the stack, which may be anywhere. The selectors and flags do not matter either. */
-__attribute__((naked, used)) static void survived(void)
-{
+__attribute__((naked, used)) static void survived(void) {
     asm("mov edi, " SURVIVED "\n"
         "mov eax, 231\n"
         "syscall");
 }
 
-#define FUNCTION(name, code)                                                                                   \
+#define FUNCTION(name, code)                                                                                           \
     __attribute__((naked)) static void trap_##name(void) { asm(code "\n jmp survived"); }
 TRAPS(FUNCTION)
 
-#define ENTRY(name, code) { #name, trap_##name },
+#define ENTRY(name, code) {#name, trap_##name},
 static const struct {
     const char *name;
     void (*code)(void);
-} traps[] = { TRAPS(ENTRY) };
+} traps[] = {TRAPS(ENTRY)};
 
 /* 256 times `int n`, each in eight bytes. */
-__attribute__((naked)) static void interrupts(void)
-{
+__attribute__((naked)) static void interrupts(void) {
     asm(".irp high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
         ".irp low, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
         ".balign 8\n"
@@ -121,8 +121,7 @@ __attribute__((naked)) static void interrupts(void)
 
 /* Sets the flags, then the stack, and jumps: nothing else happens between. No number is in rax, so that an
  * `int 0x80` that is a system call after all asks for none. */
-__attribute__((naked)) static void jump(void (*code)(void), uint64_t flags, uint64_t rsp)
-{
+__attribute__((naked)) static void jump(void (*code)(void), uint64_t flags, uint64_t rsp) {
     (void)code, (void)flags, (void)rsp;
     asm("pushfq\n"
         "or [rsp], rsi\n"
@@ -132,8 +131,7 @@ __attribute__((naked)) static void jump(void (*code)(void), uint64_t flags, uint
         "jmp rdi");
 }
 
-static void *find(int argc, char **argv)
-{
+static void *find(int argc, char **argv) {
     if (argc > 2 && same_text(argv[1], "int")) {
         uint64_t n = same_text(argv[2], "pid") ? (uint64_t)get_pid() : parse(argv[2], 10);
         return (char *)interrupts + 8 * (n & 255);
@@ -144,8 +142,7 @@ static void *find(int argc, char **argv)
     return NULL;
 }
 
-static int start(int argc, char **argv)
-{
+static int start(int argc, char **argv) {
     void *code = find(argc, argv);
     bool is_int = argc > 1 && same_text(argv[1], "int");
 

@@ -6,21 +6,20 @@
 #include <unistd.h>
 
 #define PIECES 100
-#define LARGE 3000
+#define LARGE  3000
 
-int main(void)
-{
+int main(void) {
     static char large[LARGE];
-    static const char *const words[] = { "one ", "", "two ", "three", "\n" };
+    static const char *const words[] = {"one ", "", "two ", "three", "\n"};
     struct iovec pieces[PIECES];
     ssize_t lengths[5];
 
     for (int i = 0; i < 5; i++)
-        pieces[i] = (struct iovec){ (void *)words[i], strlen(words[i]) };
+        pieces[i] = (struct iovec){(void *)words[i], strlen(words[i])};
     lengths[0] = writev(STDOUT_FILENO, pieces, 5);
 
     for (int i = 0; i < PIECES; i++)
-        pieces[i] = (struct iovec){ i % 25 == 24 ? "\n" : "abcdefghijklmnopqrstuvwxy" + i % 25, 1 };
+        pieces[i] = (struct iovec){i % 25 == 24 ? "\n" : "abcdefghijklmnopqrstuvwxy" + i % 25, 1};
     lengths[1] = writev(STDOUT_FILENO, pieces, PIECES);
     lengths[2] = writev(STDERR_FILENO, pieces, 25);
 

@@ -3,8 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <user/ulib.h>
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     unsigned long cs, rsp;
 
     asm volatile("mov %0, cs" : "=r"(cs));

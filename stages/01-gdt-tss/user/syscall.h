@@ -4,16 +4,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-static inline long system_call(long number, long a, long b, long c, long d, long e, long f)
-{
+static inline long system_call(long number, long a, long b, long c, long d, long e, long f) {
     register long r10 asm("r10") = d;
     register long r8 asm("r8") = e;
     register long r9 asm("r9") = f;
 
     /* The gate saves and restores every register but rax, which carries the number in and the result out. */
-    asm volatile("int 0x80"
-                 : "+a"(number)
-                 : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                 : "memory");
+    asm volatile("int 0x80" : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "memory");
     return number;
 }

@@ -11,36 +11,31 @@
 static char line[256];
 static size_t line_length;
 
-static void flush(void)
-{
+static void flush(void) {
     write(STDOUT, line, line_length);
     line_length = 0;
 }
 
-void exit(int status)
-{
+void exit(int status) {
     if (line_length)
         flush();
     system_call(SYS_exit_group, status, 0, 0, 0, 0, 0);
     __builtin_trap();
 }
 
-static void put(char c)
-{
+static void put(char c) {
     line[line_length++] = c;
     if (c == '\n' || line_length == sizeof line)
         flush();
 }
 
-static void put_string(const char *string)
-{
+static void put_string(const char *string) {
     while (*string)
         put(*string++);
 }
 
-static void put_number(unsigned long value, unsigned base)
-{
-    char digits[20];                    /* 2^64 has twenty decimal digits */
+static void put_number(unsigned long value, unsigned base) {
+    char digits[20]; /* 2^64 has twenty decimal digits */
     size_t count = 0;
 
     do {
@@ -51,15 +46,13 @@ static void put_number(unsigned long value, unsigned base)
         put(digits[--count]);
 }
 
-static void put_signed(long value)
-{
+static void put_signed(long value) {
     if (value < 0)
         put('-');
     put_number(value < 0 ? -(unsigned long)value : (unsigned long)value, 10);
 }
 
-void printf(const char *format, ...)
-{
+void printf(const char *format, ...) {
     va_list arguments;
 
     va_start(arguments, format);
@@ -84,8 +77,7 @@ void printf(const char *format, ...)
     va_end(arguments);
 }
 
-int strcmp(const char *a, const char *b)
-{
+int strcmp(const char *a, const char *b) {
     while (*a && *a == *b) {
         a++;
         b++;
@@ -93,8 +85,7 @@ int strcmp(const char *a, const char *b)
     return (unsigned char)*a - (unsigned char)*b;
 }
 
-long parse_number(const char *text)
-{
+long parse_number(const char *text) {
     long value = 0;
 
     while (*text >= '0' && *text <= '9')
@@ -102,8 +93,7 @@ long parse_number(const char *text)
     return value;
 }
 
-void burn(unsigned long rounds)
-{
+void burn(unsigned long rounds) {
     /* The empty assembly keeps the compiler from removing the loop. */
     while (rounds--)
         asm volatile("");
@@ -111,16 +101,14 @@ void burn(unsigned long rounds)
 
 /* The compiler calls these two for large structures, library or not. Both rely on DF being clear, as the
  * calling convention promises. */
-void *memset(void *to, int byte, size_t count)
-{
+void *memset(void *to, int byte, size_t count) {
     void *start = to;
 
     asm volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(byte) : "memory");
     return start;
 }
 
-void *memcpy(void *to, const void *from, size_t count)
-{
+void *memcpy(void *to, const void *from, size_t count) {
     void *start = to;
 
     asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");

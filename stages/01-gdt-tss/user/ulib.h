@@ -26,20 +26,13 @@ struct timespec {
     long tv_nsec;
 };
 
-static inline long write(int fd, const void *bytes, size_t count)
-{
+static inline long write(int fd, const void *bytes, size_t count) {
     return system_call(SYS_write, fd, (long)bytes, (long)count, 0, 0, 0);
 }
 
-static inline int getpid(void)
-{
-    return (int)system_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
-}
+static inline int getpid(void) { return (int)system_call(SYS_getpid, 0, 0, 0, 0, 0, 0); }
 
-static inline long sched_yield(void)
-{
-    return system_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-}
+static inline long sched_yield(void) { return system_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0); }
 
 __attribute__((noreturn)) void exit(int status);
 
@@ -50,5 +43,5 @@ __attribute__((format(printf, 1, 2))) void printf(const char *format, ...);
 void *memset(void *to, int byte, size_t count);
 void *memcpy(void *to, const void *from, size_t count);
 int strcmp(const char *a, const char *b);
-long parse_number(const char *text);    /* decimal digits; stops at the first other character */
-void burn(unsigned long rounds);        /* keeps the CPU busy, without a system call */
+long parse_number(const char *text); /* decimal digits; stops at the first other character */
+void burn(unsigned long rounds);     /* keeps the CPU busy, without a system call */

@@ -3,8 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <user/ulib.h>
 
-int main(void)
-{
+int main(void) {
     printf("wreck-gs: loading a null selector into GS clears the GS base\n");
     asm volatile("mov gs, %0" : : "r"(0));
     printf("wreck-gs: the kernel answered, so its GS base is not the one of ring 3\n");

@@ -4,14 +4,13 @@
 #include <user/ulib.h>
 
 /* CF PF AF ZF SF DF OF NT AC ID. IF and IOPL are not a program's to change, and TF would stop it. */
-static const unsigned bits[] = { 0, 2, 4, 6, 7, 10, 11, 14, 18, 21 };
+static const unsigned bits[] = {0, 2, 4, 6, 7, 10, 11, 14, 18, 21};
 #define BITS (sizeof bits / sizeof bits[0])
 
-#define ALWAYS_SET 0x202                /* bit 1 reads as one; IF is set in ring 3 */
+#define ALWAYS_SET 0x202 /* bit 1 reads as one; IF is set in ring 3 */
 
 /* Loads the flags, makes a system call, and returns the flags that it came back with. */
-static unsigned long flags_over_syscall(unsigned long flags)
-{
+static unsigned long flags_over_syscall(unsigned long flags) {
     long number = SYS_getpid;
 
     /* Nothing stands between popfq and pushfq but the call: DF would upset the string instructions of
@@ -29,8 +28,7 @@ static unsigned long flags_over_syscall(unsigned long flags)
     return flags;
 }
 
-int main(void)
-{
+int main(void) {
     unsigned wrong = 0;
 
     for (unsigned combination = 0; combination < 1u << BITS; combination++) {

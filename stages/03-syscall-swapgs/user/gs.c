@@ -10,16 +10,14 @@
 
 static unsigned long my_block = 0x1122334455667788;
 
-static unsigned long read_through_gs(void)
-{
+static unsigned long read_through_gs(void) {
     unsigned long value;
 
     asm volatile("mov %0, gs:[0]" : "=r"(value));
     return value;
 }
 
-int main(void)
-{
+int main(void) {
     unsigned long base = 0;
     int wrong = 0;
 

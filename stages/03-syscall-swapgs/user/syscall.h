@@ -4,8 +4,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-static inline long system_call(long number, long a, long b, long c, long d, long e, long f)
-{
+static inline long system_call(long number, long a, long b, long c, long d, long e, long f) {
     /* The fourth argument travels in r10, not in rcx as for a function: `syscall` needs rcx. */
     register long r10 asm("r10") = d;
     register long r8 asm("r8") = e;

@@ -3,10 +3,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <user/ulib.h>
 
-#define ROUNDS_BETWEEN_LINES 10000000   /* long enough for several ticks of the timer */
+#define ROUNDS_BETWEEN_LINES 10000000 /* long enough for several ticks of the timer */
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     long last = argc > 1 ? parse_number(argv[1]) : 3;
 
     for (long number = 1; number <= last; number++) {

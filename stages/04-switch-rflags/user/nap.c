@@ -4,20 +4,18 @@
 #include <user/ulib.h>
 
 #define CLOCK_MONOTONIC 1
-#define NAPS 3
+#define NAPS            3
 
-static long now_in_microseconds(void)
-{
-    struct timespec now = { 0, 0 };
+static long now_in_microseconds(void) {
+    struct timespec now = {0, 0};
 
     system_call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0, 0, 0);
     return now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     long milliseconds = argc > 1 ? parse_number(argv[1]) : 50;
-    struct timespec length = { milliseconds / 1000, milliseconds % 1000 * 1000000 };
+    struct timespec length = {milliseconds / 1000, milliseconds % 1000 * 1000000};
 
     for (int i = 0; i < NAPS; i++) {
         long start = now_in_microseconds();

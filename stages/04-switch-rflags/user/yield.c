@@ -4,8 +4,7 @@
 
 #define ROUNDS 4
 
-int main(void)
-{
+int main(void) {
     for (int round = 1; round <= ROUNDS; round++) {
         printf("yield: task %d, round %d\n", getpid(), round);
         sched_yield();

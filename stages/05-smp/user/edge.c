@@ -8,7 +8,7 @@
 #define PAGE_SIZE 4096
 #define LAST_PAGE 0x7ffffffff000ul
 
-#define PROT_ALL 7 /* read, write, execute */
+#define PROT_ALL                    7 /* read, write, execute */
 #define MAP_PRIVATE_FIXED_ANONYMOUS (0x02 | 0x10 | 0x20)
 
 #define NOP 0x90
@@ -18,20 +18,17 @@ static const unsigned char syscall_code[] = {0x0f, 0x05};
 static const unsigned char loop_code[] = {0x48, 0xff, 0xc9, 0x75, 0xfb};
 
 /* Jumps into the last page with a system call's number in rax and a count for the loop in rcx. */
-__attribute__((noreturn)) static void jump(unsigned char *to, unsigned long count)
-{
+__attribute__((noreturn)) static void jump(unsigned char *to, unsigned long count) {
     asm volatile("jmp %0" : : "r"(to), "a"(SYS_getpid), "c"(count) : "memory");
     __builtin_unreachable();
 }
 
 /* Puts the code at the end of the page, and returns where it begins. */
-static unsigned char *place_at_the_end(const unsigned char *code, size_t length)
-{
+static unsigned char *place_at_the_end(const unsigned char *code, size_t length) {
     return memcpy((unsigned char *)LAST_PAGE + PAGE_SIZE - length, code, length);
 }
 
-static unsigned long read_tsc(void)
-{
+static unsigned long read_tsc(void) {
     unsigned low, high;
 
     asm volatile("rdtsc" : "=a"(low), "=d"(high));
@@ -39,8 +36,7 @@ static unsigned long read_tsc(void)
 }
 
 /* Waits until the kernel takes the CPU for a moment, and returns the last time before that. */
-static unsigned long wait_for_tick(void)
-{
+static unsigned long wait_for_tick(void) {
     enum { MOMENT = 2000 };
     unsigned long before, now = read_tsc();
 
@@ -53,8 +49,7 @@ static unsigned long wait_for_tick(void)
 
 /* Comes to the end of the loop about when the next tick is due, N half rounds later than at the earliest. Each N
  * sleeps for another while first, so that the programs that try different ones do not disturb each other. */
-__attribute__((noreturn)) static void run_into_tick(long n)
-{
+__attribute__((noreturn)) static void run_into_tick(long n) {
     enum { ROUNDS = 50000, EARLIEST = 16, MILLISECOND = 1000000 };
     struct timespec nap = {1 + n / 10, n % 10 * 100 * MILLISECOND};
     unsigned char *loop = place_at_the_end(loop_code, sizeof loop_code);
@@ -73,8 +68,7 @@ __attribute__((noreturn)) static void run_into_tick(long n)
     jump(loop - n % 2, (due - read_tsc()) * ROUNDS / cost_of_rounds + (unsigned long)(n / 2) - EARLIEST);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     const char *way = argc > 1 ? argv[1] : "syscall";
     unsigned char *page = (unsigned char *)LAST_PAGE;
     long mapped = system_call(SYS_mmap, (long)page, PAGE_SIZE, PROT_ALL, MAP_PRIVATE_FIXED_ANONYMOUS, -1, 0);

@@ -4,23 +4,21 @@
 #include <stdbool.h>
 #include <user/ulib.h>
 
-#define ROUNDS 40
+#define ROUNDS         40
 #define BURN_PER_ROUND 500000
 
 /* The CPUs seen, in the order of first sight. There cannot be more than rounds. */
 static unsigned seen[ROUNDS];
 static int seen_count;
 
-static void note(unsigned cpu)
-{
+static void note(unsigned cpu) {
     for (int i = 0; i < seen_count; i++)
         if (seen[i] == cpu)
             return;
     seen[seen_count++] = cpu;
 }
 
-int main(void)
-{
+int main(void) {
     for (int round = 0; round < ROUNDS; round++) {
         unsigned cpu;
 
