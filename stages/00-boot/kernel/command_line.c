@@ -1,7 +1,6 @@
 /* command_line.c: the words after the kernel's name in the boot loader's menu. Used by main.c.
  * SPDX-License-Identifier: MIT */
 #include <kernel/kernel.h>
-#include <kernel/multiboot2.h>
 
 static const char *line = "";
 

@@ -2,10 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Polled: a kernel that explains itself must be able to print with interrupts off. */
-#include <kernel/console.h>
 #include <kernel/kernel.h>
 #include <kernel/machine.h>
-#include <kernel/memory.h>
 
 #define COLUMNS 80
 #define ROWS    25

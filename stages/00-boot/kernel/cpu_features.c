@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT
  *
  * Source: SDM 2A, "CPUID - CPU Identification". Intel shows the SYSCALL bit only in 64-bit mode, where we are. */
-#include <kernel/cpu_features.h>
 #include <kernel/kernel.h>
 
 enum { EAX, EBX, ECX, EDX };

@@ -4,8 +4,6 @@
  * Two allocators that hand out the same frame give a crash far away from its cause, so there is one from the start.
  * Memory that was never used is not touched, not even to link it into a list: 64 GiB cost no more than 32 MiB. */
 #include <kernel/kernel.h>
-#include <kernel/lock.h>
-#include <kernel/memory.h>
 
 struct extent {
     uint64_t start, end; /* physical, page-aligned */

@@ -1,11 +1,10 @@
 /* kernel.h: what every C file may use: types, memory and strings, the kernel's own lines, and its end.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <kernel/x86.h>
+#include <kernel/lock.h>
+#include <kernel/memory.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -36,5 +35,41 @@ _Noreturn void panic_end(uint64_t rip, uint64_t rbp);
 /* Ends the emulator with success or failure; on a real machine this CPU halts for ever (panic.c). */
 _Noreturn void machine_exit(bool good);
 
-/* Is the word on the kernel's command line (command_line.c)? */
+/* Remembers the kernel's command line, and warns of each word that is not in the list, which ends in NULL (command_line.c). */
+void command_line_init(const struct multiboot2_info *info, const char *const *known);
+
+/* Is the word on it? */
 bool command_line_has(const char *word);
+
+/* console.c: COM1, and the VGA text screen where there is one. */
+
+/* Held for a whole line of the kernel or one piece of a program's write(), so that another CPU tears no line. */
+extern struct lock console_lock;
+
+/* Sets up COM1, and the screen if the boot loader left one (not under UEFI). */
+void console_init(const struct multiboot2_info *info);
+
+/* With console_lock held: writes; ends a line that a program has left unfinished. */
+void console_put(char c);
+void console_write(const char *text, size_t size);
+void console_fresh_line(void);
+
+/* cpu_features.c: what this CPU can do, by CPUID. */
+enum cpu_feature {
+    CPU_APIC,
+    CPU_FXSR,
+    CPU_NX,
+    CPU_SYSCALL,
+    CPU_LAST_REQUIRED = CPU_SYSCALL,
+    CPU_SMEP,
+    CPU_SMAP,
+    CPU_UMIP,
+    CPU_FSGSBASE,
+    CPU_X2APIC,
+    CPU_FEATURES
+};
+
+bool cpu_has(enum cpu_feature feature);
+
+/* Prints vendor and features; ends the run with a message if one is missing that ringstep cannot do without. */
+void cpu_features_check(void);

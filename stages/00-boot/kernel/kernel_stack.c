@@ -1,8 +1,6 @@
 /* kernel_stack.c: the stacks on which the kernel runs: a task's, and those of the interrupt stack table.
  * SPDX-License-Identifier: MIT */
 #include <kernel/kernel.h>
-#include <kernel/lock.h>
-#include <kernel/memory.h>
 
 static struct lock stack_lock;
 static uint64_t unused = STACK_BASE; /* the first slot that was never given out */

@@ -1,8 +1,6 @@
 /* main.c: stage 00, what is brought up, in order. Called by boot.S on the boot CPU.
  * SPDX-License-Identifier: MIT */
-#include <kernel/console.h>
-#include <kernel/cpu_features.h>
-#include <kernel/memory.h>
+#include <kernel/kernel.h>
 #include <kernel/selftest.h>
 
 static const char *const words[] = {"selftest", "poweroff", NULL};

@@ -26,8 +26,6 @@
 
 #ifndef __ASSEMBLER__
 #include <kernel/multiboot2.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 static inline void *phys_to_virt(uint64_t phys) { return (void *)(DIRECT_BASE + phys); }
 

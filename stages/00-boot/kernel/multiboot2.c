@@ -1,8 +1,6 @@
 /* multiboot2.c: the walk through the boot information. Used by main.c, frame.c, console.c, program.c and acpi.c.
  * SPDX-License-Identifier: MIT */
 #include <kernel/kernel.h>
-#include <kernel/memory.h>
-#include <kernel/multiboot2.h>
 
 /* A tag that is shorter than its structure is passed over as if it were not there. */
 static uint32_t least_size(uint32_t type) {

@@ -9,6 +9,7 @@
 #define MEMORY_AVAILABLE     1
 
 #ifndef __ASSEMBLER__
+#include <stdbool.h>
 #include <stdint.h>
 
 enum multiboot2_tag_type {
@@ -71,7 +72,4 @@ int multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct mul
 
 /* The string of a tag that ends in one, or "" if it has no end within the tag. */
 const char *multiboot2_string(const struct multiboot2_tag *tag, const char *string);
-
-/* Remembers the kernel's command line, and warns of each word that is not in the list, which ends in NULL. */
-void command_line_init(const struct multiboot2_info *info, const char *const *known);
 #endif

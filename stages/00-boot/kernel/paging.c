@@ -4,7 +4,6 @@
  * Source: SDM 3A, "4-Level Paging and 5-Level Paging". No page is both writable and executable, through no alias:
  * the kernel's text is read-only in the direct window as well. */
 #include <kernel/kernel.h>
-#include <kernel/memory.h>
 
 uint64_t kernel_pml4[512] __attribute__((aligned(PAGE_SIZE)));
 

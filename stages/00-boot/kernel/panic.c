@@ -2,10 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Runs in any state: it trusts no pointer, takes no lock, and a fault in it ends the run at once. */
-#include <kernel/console.h>
 #include <kernel/kernel.h>
 #include <kernel/machine.h>
-#include <kernel/memory.h>
 #include <kernel/stop.h>
 
 #define BACKTRACE_MAX 24

@@ -1,6 +1,5 @@
 /* printk.c: formatted lines on the console.
  * SPDX-License-Identifier: MIT */
-#include <kernel/console.h>
 #include <kernel/kernel.h>
 
 struct field {

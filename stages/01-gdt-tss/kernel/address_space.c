@@ -1,8 +1,6 @@
 /* address_space.c: builds and takes down the program's half of the page tables. Used by program.c, user_memory.c.
  * SPDX-License-Identifier: MIT */
 #include <kernel/address_space.h>
-#include <kernel/kernel.h>
-#include <kernel/memory.h>
 
 #define LARGEST_STEP  LARGE_PAGE_SIZE /* what one level-1 table spans */
 #define PTE_PROT_NONE 0x200           /* not present, but taken: a bit that the CPU leaves to us */

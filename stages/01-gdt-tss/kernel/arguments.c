@@ -3,7 +3,6 @@
  *
  * GRUB joins the words with blanks; one that has a blank in it comes in quotes, and a backslash stands before each
  * quote or backslash of its own. Source: GRUB manual, "Quoting". */
-#include <kernel/kernel.h>
 #include <kernel/program.h>
 
 static bool put(struct arguments *arguments, char c) {

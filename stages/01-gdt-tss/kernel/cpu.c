@@ -1,7 +1,6 @@
 /* cpu.c: the state of the one CPU, in global variables; current.h reaches it. Stage 02 replaces this file.
  * SPDX-License-Identifier: MIT */
 #include <kernel/current.h>
-#include <kernel/gdt.h>
 
 static uint64_t cpu_gdt[GDT_ENTRIES];
 struct tss cpu_tss;

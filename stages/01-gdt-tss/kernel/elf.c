@@ -3,8 +3,6 @@
  *
  * Source: System V ABI, "Object Files", and its AMD64 supplement. */
 #include <kernel/elf.h>
-#include <kernel/kernel.h>
-#include <kernel/memory.h>
 
 #define ET_EXEC   2
 #define EM_X86_64 62

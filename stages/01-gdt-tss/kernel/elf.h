@@ -1,8 +1,7 @@
 /* elf.h: what of an ELF file tells how to load it.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <stdbool.h>
-#include <stdint.h>
+#include <kernel/kernel.h>
 
 #define ELF_PF_X 1
 #define ELF_PF_W 2

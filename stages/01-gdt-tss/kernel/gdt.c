@@ -4,7 +4,6 @@
  * Sources: SDM 3A, "Segment Descriptors" and "Task Management in 64-bit Mode". */
 #include <kernel/gdt.h>
 #include <kernel/kernel.h>
-#include <kernel/memory.h>
 
 #define GDT_RING_3    (3ul << 45)
 #define TSS_AVAILABLE 0x89ul /* present, ring 0, 64-bit TSS; LTR turns it into 0x8b, busy */

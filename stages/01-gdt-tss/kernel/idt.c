@@ -4,8 +4,6 @@
  * Source: SDM 3A, "64-Bit Mode IDT". Every gate is an interrupt gate: it clears IF, so that nothing comes in between
  * before the entry has saved what the next interrupt would overwrite (CR2, for one). */
 #include <kernel/gdt.h>
-#include <kernel/kernel.h>
-#include <kernel/kernel.h>
 #include <kernel/trap.h>
 
 #define PIC_MASTER_MASK 0x21

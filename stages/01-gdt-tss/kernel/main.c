@@ -1,14 +1,7 @@
 /* main.c: stage 01, what is brought up, in order. Called by boot.S on the boot CPU.
  * SPDX-License-Identifier: MIT */
-#include <kernel/console.h>
-#include <kernel/cpu_features.h>
-#include <kernel/gdt.h>
-#include <kernel/kernel.h>
-#include <kernel/memory.h>
 #include <kernel/selftest.h>
 #include <kernel/syscall.h>
-#include <kernel/task.h>
-#include <kernel/trap.h>
 
 static const char *const words[] = {"selftest", "poweroff", "overflow", NULL};
 

@@ -2,9 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/elf.h>
 #include <kernel/gdt.h>
-#include <kernel/kernel.h>
-#include <kernel/memory.h>
-#include <kernel/program.h>
 #include <kernel/task.h>
 
 /* Below the last pages before the non-canonical hole, which programs may map for themselves. */

@@ -1,7 +1,7 @@
 /* program.h: from the boot loader's modules to programs that can run.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <kernel/multiboot2.h>
+#include <kernel/kernel.h>
 
 #define ARGUMENTS_SIZE 1400
 

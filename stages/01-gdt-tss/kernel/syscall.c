@@ -1,10 +1,6 @@
 /* syscall.c: dispatch of system calls, and the simple ones. Called by the way in that syscall_init.c sets up.
  * SPDX-License-Identifier: MIT */
-#include <kernel/console.h>
-#include <kernel/current.h>
-#include <kernel/memory.h>
 #include <kernel/syscall.h>
-#include <kernel/user_copy.h>
 
 #define WRITE_MAX 0x7ffff000 /* Linux writes no more at once */
 #define IOV_MAX   1024

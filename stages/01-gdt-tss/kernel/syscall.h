@@ -13,7 +13,7 @@
 #define ENOSYS 38
 
 #ifndef __ASSEMBLER__
-#include <kernel/trap_frame.h>
+#include <kernel/current.h>
 
 /* rax is the number, then the result; rdi, rsi, rdx, r10, r8, r9 are the arguments. */
 typedef long syscall_function(struct trap_frame *frame);

@@ -4,7 +4,6 @@
  * int 0x80, with the numbers and registers that the instruction syscall will have. It is an interrupt like any other:
  * the CPU looks up the gate, checks it, changes the stack; the stub builds the frame. */
 #include <kernel/syscall.h>
-#include <kernel/trap.h>
 
 #define VECTOR_INT80 0x80
 

@@ -4,10 +4,6 @@
  * There is one kernel stack and nothing to come back to on it: a task that ends builds the next one's first frame at
  * the top of the stack that it stands on, and leaves by it. */
 #include <kernel/current.h>
-#include <kernel/kernel.h>
-#include <kernel/memory.h>
-#include <kernel/task.h>
-#include <kernel/trap.h>
 #include <kernel/user_state.h>
 
 _Static_assert(sizeof(struct task) <= PAGE_SIZE, "a task is kept in one page");

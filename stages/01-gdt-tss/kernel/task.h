@@ -3,7 +3,7 @@
 #pragma once
 #include <kernel/address_space.h>
 #include <kernel/program.h>
-#include <kernel/trap_frame.h>
+#include <kernel/trap.h>
 
 struct task {
     unsigned id;

@@ -1,10 +1,6 @@
 /* trap.c: dispatch of interrupts and exceptions, and the reports of those that nobody handles. Called by trap_entry.S.
  * SPDX-License-Identifier: MIT */
-#include <kernel/kernel.h>
-#include <kernel/memory.h>
 #include <kernel/task.h>
-#include <kernel/trap.h>
-#include <kernel/user_return.h>
 
 #define SIGILL  4
 #define SIGTRAP 5
@@ -64,25 +60,21 @@ _Noreturn void trap_panic(const struct trap_frame *f) {
     panic_end(f->rip, f->rbp);
 }
 
-static _Noreturn void kill_by_exception(const struct trap_frame *frame) {
-    if (is_exception(frame->vector))
-        task_kill(frame, exceptions[frame->vector].name, exceptions[frame->vector].signal);
-    else
-        task_kill(frame, "interrupt", SIGSEGV);
-}
-
 bool trap_try(struct trap_frame *frame) {
     trap_handler *handler = handlers[frame->vector];
     return handler && handler(frame);
 }
 
 void trap(struct trap_frame *frame) {
+    unsigned vector = (unsigned)frame->vector;
     bool handled = trap_try(frame);
-    bool hardware = frame->vector == VECTOR_NMI || frame->vector == VECTOR_DF || frame->vector == VECTOR_MC;
-    if (!handled && (hardware || !from_user(frame)))
+    /* What a program can raise is an exception; NMI, #DF, #MC and all other vectors come from elsewhere. */
+    bool by_program =
+        from_user(frame) && is_exception(vector) && vector != VECTOR_NMI && vector != VECTOR_DF && vector != VECTOR_MC;
+    if (!handled && !by_program)
         trap_panic(frame);
     if (!handled)
-        kill_by_exception(frame);
+        task_kill(frame, exceptions[vector].name, exceptions[vector].signal);
     if (from_user(frame))
         user_return(frame);
 }

@@ -47,9 +47,7 @@
 .endm
 /* clang-format on */
 #else
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <kernel/kernel.h>
 
 struct trap_frame {
     uint64_t r15, r14, r13, r12, rbp, rbx;

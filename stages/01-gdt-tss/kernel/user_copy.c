@@ -4,9 +4,6 @@
  * Asks the page tables about every page before it touches it, by the direct window. That is slow, and right only
  * because nobody else can change the tables meanwhile; stage 03 replaces this file with one that simply tries. */
 #include <kernel/current.h>
-#include <kernel/kernel.h>
-#include <kernel/memory.h>
-#include <kernel/user_copy.h>
 
 static size_t part_in_page(uint64_t address, size_t size) {
     size_t left = PAGE_SIZE - address % PAGE_SIZE;

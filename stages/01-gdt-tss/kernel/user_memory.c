@@ -1,7 +1,5 @@
 /* user_memory.c: the system calls brk, mmap and munmap: anonymous memory, zeroed and there at once.
  * SPDX-License-Identifier: MIT */
-#include <kernel/current.h>
-#include <kernel/memory.h>
 #include <kernel/syscall.h>
 
 #define MAP_TYPE            0x0f

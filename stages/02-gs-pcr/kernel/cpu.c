@@ -1,6 +1,5 @@
 /* cpu.c: sets up a processor control region. Called by main.c for the boot CPU, by stage 05 for every other one.
  * SPDX-License-Identifier: MIT */
-#include <kernel/kernel.h>
 #include <kernel/pcr.h>
 
 static struct pcr boot_pcr; /* in the image, because it is needed before memory can be had */

@@ -1,7 +1,7 @@
 /* cpu_state.h: what the kernel's C code keeps for each CPU. Part of struct pcr; grows in stages 04 and 05.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <stdint.h>
+#include <kernel/kernel.h>
 
 struct task;
 

@@ -11,9 +11,6 @@
 #ifndef __ASSEMBLER__
 #include <kernel/cpu_state.h>
 #include <kernel/gdt.h>
-#include <kernel/memory.h>
-#include <stddef.h>
-#include <stdint.h>
 
 struct pcr {
     struct pcr *self;          /* its own address, for code that needs a pointer and not a field */

@@ -1,8 +1,6 @@
 /* arch_prctl.c: the system call by which a program sets the base of FS, for its thread-local variables, or of GS.
  * SPDX-License-Identifier: MIT */
-#include <kernel/memory.h>
 #include <kernel/syscall.h>
-#include <kernel/user_copy.h>
 #include <kernel/user_state.h>
 
 enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003, ARCH_GET_GS = 0x1004 };

@@ -3,7 +3,6 @@
  *
  * Whatever runs here may have interrupted the kernel in the middle of anything: it takes no lock, does not switch and
  * must not fault, since the IRET of a fault would let the next NMI in, onto this very stack. */
-#include <kernel/kernel.h>
 #include <kernel/pcr.h>
 #include <kernel/protect.h>
 #include <kernel/trap.h>

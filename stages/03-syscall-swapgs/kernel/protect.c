@@ -3,7 +3,6 @@
  *
  * Sources: SDM 3A, "Control Registers" and "Supervisor-Mode Access Prevention". FSGSBASE stays off: with it programs
  * could set GS base without the kernel's knowing. */
-#include <kernel/cpu_features.h>
 #include <kernel/kernel.h>
 #include <kernel/protect.h>
 

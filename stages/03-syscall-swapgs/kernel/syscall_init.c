@@ -2,10 +2,7 @@
  * SPDX-License-Identifier: MIT
  *
  * Sources: SDM 3A, "Fast System Calls in 64-Bit Mode"; APM 2, "SYSCALL and SYSRET MSRs". */
-#include <kernel/gdt.h>
-#include <kernel/kernel.h>
 #include <kernel/syscall.h>
-#include <kernel/user_return.h>
 
 /* SYSRET loads SS from this + 8 and CS from this + 16. Intel sets the ring bits by itself, AMD does not. */
 #define STAR_USER   (SEL_USER_CODE32 | 3ul)

@@ -3,9 +3,9 @@
  *
  * Nobody asks the page tables beforehand: the CPU does, at each access, and is never out of date. If it says no, #PF
  * comes from the one instruction that is allowed to, and its handler lets the copy end early. */
-#include <kernel/memory.h>
+#include <kernel/address_space.h>
+#include <kernel/protect.h>
 #include <kernel/trap.h>
-#include <kernel/user_copy.h>
 
 size_t user_copy_bytes(void *to, const void *from, size_t size);
 extern char user_copy_bytes_access[] __asm__("user_copy_bytes.step1");

@@ -1,8 +1,7 @@
 /* user_return.c: the last thing before a program goes on. Called by trap.c and syscall_init.c, interrupts off; replaced
  * in stage 04.
  * SPDX-License-Identifier: MIT */
-#include <kernel/kernel.h>
-#include <kernel/user_return.h>
+#include <kernel/trap.h>
 
 /* Shows, once, that the pair of GS bases has changed hands. */
 static void show_gs(const struct trap_frame *frame) {

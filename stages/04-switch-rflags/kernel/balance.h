@@ -1,8 +1,7 @@
 /* balance.h: which CPU runs a task. There is one; stage 05 replaces this file.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <kernel/kernel.h>
-#include <kernel/pcr.h>
+#include <kernel/sched.h>
 
 /* The CPU for a new task. */
 static inline struct pcr *balance_choose(const struct task *task) {

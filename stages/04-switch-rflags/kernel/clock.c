@@ -2,11 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Relies on what every CPU since 2008 has: a counter of constant rate, started on all CPUs together. */
-#include <kernel/clock.h>
-#include <kernel/kernel.h>
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
-#include <kernel/user_copy.h>
 
 #define SECOND 1000000000ul
 

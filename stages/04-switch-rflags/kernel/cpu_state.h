@@ -1,9 +1,7 @@
 /* cpu_state.h: what the kernel's C code keeps for each CPU. Part of struct pcr; grows once more in stage 05.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <kernel/lock.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include <kernel/kernel.h>
 
 struct task;
 

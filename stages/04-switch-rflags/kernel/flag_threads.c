@@ -3,8 +3,6 @@
  *
  * Every entry clears DF and AC, so no program can bring them to a switch: what PUSHFQ and POPFQ in switch_stacks() keep
  * apart are threads of the kernel. These two see to it that somebody would notice if they were gone. */
-#include <kernel/current.h>
-#include <kernel/kernel.h>
 #include <kernel/sched.h>
 
 #define ROUNDS 5

@@ -2,10 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Source: SDM 3A, "Advanced Programmable Interrupt Controller (APIC)". */
-#include <kernel/cpu_features.h>
 #include <kernel/kernel.h>
 #include <kernel/lapic.h>
-#include <kernel/memory.h>
 #include <kernel/trap.h>
 
 #define APIC_BASE_ENABLE 0x800

@@ -1,6 +1,7 @@
 /* lapic.h: the local APIC, each CPU's own interrupt controller.
  * SPDX-License-Identifier: MIT */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Vectors that we choose. The higher half byte is the priority. */

@@ -1,20 +1,10 @@
 /* main.c: stage 04, what is brought up, in order. Called by boot.S on the boot CPU.
  * SPDX-License-Identifier: MIT */
-#include <kernel/clock.h>
-#include <kernel/console.h>
-#include <kernel/cpu_features.h>
-#include <kernel/gdt.h>
-#include <kernel/kernel.h>
 #include <kernel/lapic.h>
-#include <kernel/memory.h>
 #include <kernel/protect.h>
 #include <kernel/sched.h>
 #include <kernel/selftest.h>
 #include <kernel/syscall.h>
-#include <kernel/task.h>
-#include <kernel/trap.h>
-#include <kernel/user_copy.h>
-#include <kernel/user_state.h>
 
 static const char *const words[] = {"selftest", "poweroff", "overflow", NULL};
 

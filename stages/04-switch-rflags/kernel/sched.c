@@ -5,11 +5,6 @@
  * other CPU can take the previous task out of the queue before its registers are saved. The kernel is not preempted in
  * ring 0: a switch happens only where it is called for, always with interrupts off. */
 #include <kernel/balance.h>
-#include <kernel/clock.h>
-#include <kernel/current.h>
-#include <kernel/kernel.h>
-#include <kernel/memory.h>
-#include <kernel/sched.h>
 
 void sched_init(void) {
     uint64_t frame = frame_alloc_zeroed();

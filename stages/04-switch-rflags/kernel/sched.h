@@ -1,7 +1,8 @@
 /* sched.h: whose turn it is, and the three parts of a switch.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <kernel/task.h>
+#include <kernel/clock.h>
+#include <kernel/current.h>
 
 /* Makes the running code this CPU's idle task. On every CPU, before anything else of this file. Panics without memory. */
 void sched_init(void);

@@ -1,7 +1,6 @@
 /* syscall_table.c: the system calls of this stage, by Linux's numbers. Read by syscall_dispatch(); replaced when the set
  * grows.
  * SPDX-License-Identifier: MIT */
-#include <kernel/kernel.h>
 #include <kernel/syscall.h>
 
 /* clang-format off */

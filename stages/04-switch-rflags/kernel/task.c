@@ -1,13 +1,6 @@
 /* task.c: tasks begin and end here. Called by main.c, trap.c and the system calls.
  * SPDX-License-Identifier: MIT */
 #include <kernel/balance.h>
-#include <kernel/current.h>
-#include <kernel/kernel.h>
-#include <kernel/memory.h>
-#include <kernel/sched.h>
-#include <kernel/task.h>
-#include <kernel/trap.h>
-#include <kernel/user_return.h>
 
 _Static_assert(sizeof(struct task) <= PAGE_SIZE, "a task is kept in one page");
 

@@ -3,7 +3,7 @@
 #pragma once
 #include <kernel/address_space.h>
 #include <kernel/program.h>
-#include <kernel/trap_frame.h>
+#include <kernel/trap.h>
 #include <kernel/user_state.h>
 
 enum task_state {

@@ -3,11 +3,8 @@
  *
  * Nobody says at what rate that timer counts, so it is measured against one whose rate never changed since 1981: channel 2
  * of the interval timer. Sources: SDM 3A, "APIC Timer"; Intel 8254 data sheet. */
-#include <kernel/clock.h>
-#include <kernel/kernel.h>
 #include <kernel/lapic.h>
 #include <kernel/sched.h>
-#include <kernel/trap.h>
 
 #define PIT_RATE      1193182
 #define PIT_CHANNEL_2 0x42

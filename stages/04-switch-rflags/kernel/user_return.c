@@ -1,10 +1,7 @@
 /* user_return.c: the last thing before a program goes on. Called by trap.c, syscall_init.c and task.c, interrupts off;
  * replaced in stage 05.
  * SPDX-License-Identifier: MIT */
-#include <kernel/kernel.h>
-#include <kernel/pcr.h>
 #include <kernel/sched.h>
-#include <kernel/user_return.h>
 
 void user_return(struct trap_frame *frame) {
     while (this_cpu->need_switch)

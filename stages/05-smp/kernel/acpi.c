@@ -3,8 +3,6 @@
  *
  * Source: ACPI Specification, "Root System Description Pointer (RSDP)". */
 #include <kernel/acpi.h>
-#include <kernel/kernel.h>
-#include <kernel/memory.h>
 
 #define TABLE_MAX   0x10000
 #define RSDP_RSDT   16 /* offsets in the RSDP, and its sizes before and since ACPI 2.0 */

@@ -1,8 +1,7 @@
 /* acpi.h: which CPUs there are, as the firmware tells it.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <kernel/multiboot2.h>
-#include <stdbool.h>
+#include <kernel/kernel.h>
 
 /* A table of the firmware's; its length and checksum are right. Sources: ACPI Specification, "System Description Table
  * Header" and "Multiple APIC Description Table (MADT)". */

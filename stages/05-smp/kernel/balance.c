@@ -3,9 +3,6 @@
  *
  * A task in a queue is not running anywhere, and its registers are saved: the queue's lock was held until they were. So
  * another CPU may take it out. No CPU ever holds the locks of two queues. */
-#include <kernel/balance.h>
-#include <kernel/kernel.h>
-#include <kernel/sched.h>
 #include <kernel/smp.h>
 
 static unsigned load(const struct pcr *pcr) {

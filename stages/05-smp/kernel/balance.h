@@ -1,8 +1,7 @@
 /* balance.h: which CPU runs a task.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <kernel/pcr.h>
-#include <stdbool.h>
+#include <kernel/sched.h>
 
 /* The CPU for a new task. */
 struct pcr *balance_choose(const struct task *task);

@@ -1,11 +1,7 @@
 /* ipi.c: interrupts from one CPU to another: wake up, and stop. Called by smp.c, balance.c and panic.c.
  * SPDX-License-Identifier: MIT */
-#include <kernel/clock.h>
-#include <kernel/kernel.h>
-#include <kernel/lapic.h>
 #include <kernel/smp.h>
 #include <kernel/stop.h>
-#include <kernel/trap.h>
 
 #define ICR_BUSY     0x1000
 #define STOP_TIMEOUT 100000000 /* ns */

@@ -4,16 +4,9 @@
  * Source: SDM 3A, "MP Initialization Protocol Algorithm for MP Systems". All CPUs start side by side: each takes the next
  * PCR of a list by one atomic addition, and the count is closed at the time-out, so that one that comes too late parks. */
 #include <kernel/acpi.h>
-#include <kernel/clock.h>
-#include <kernel/kernel.h>
-#include <kernel/lapic.h>
-#include <kernel/memory.h>
 #include <kernel/protect.h>
-#include <kernel/sched.h>
 #include <kernel/smp.h>
 #include <kernel/syscall.h>
-#include <kernel/trap.h>
-#include <kernel/user_state.h>
 
 #define MILLISECOND 1000000ul
 #define TIMEOUT     (2000 * MILLISECOND)

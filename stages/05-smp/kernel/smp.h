@@ -15,8 +15,8 @@
 #define AP_GDT_POINTER 40
 
 #ifndef __ASSEMBLER__
-#include <kernel/multiboot2.h>
-#include <kernel/pcr.h>
+#include <kernel/balance.h>
+#include <kernel/lapic.h>
 
 #define VECTOR_RESCHEDULE 0x41
 

@@ -1,11 +1,6 @@
 /* user_return.c: the last thing before a program goes on. Called by trap.c, syscall_init.c and task.c, interrupts off.
  * SPDX-License-Identifier: MIT */
-#include <kernel/kernel.h>
-#include <kernel/memory.h>
-#include <kernel/pcr.h>
 #include <kernel/sched.h>
-#include <kernel/trap.h>
-#include <kernel/user_return.h>
 
 #define SIGSEGV 11
 

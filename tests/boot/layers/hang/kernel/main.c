@@ -1,8 +1,6 @@
 /* main.c: a kernel that writes the beginning of a line and then does nothing more. Used by tests/boot.
  * SPDX-License-Identifier: MIT */
-#include <kernel/console.h>
 #include <kernel/kernel.h>
-#include <kernel/memory.h>
 
 _Noreturn void kernel_main(uint32_t boot_information) {
     console_init(phys_to_virt(boot_information));

@@ -1,8 +1,6 @@
 /* main.c: a kernel that panics, two calls deep. Used by tests/boot/test_contract.py.
  * SPDX-License-Identifier: MIT */
-#include <kernel/console.h>
 #include <kernel/kernel.h>
-#include <kernel/memory.h>
 
 __attribute__((noinline)) static void inner(void) {
     panic("on purpose, %u", 42);

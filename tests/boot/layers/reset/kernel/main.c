@@ -1,8 +1,6 @@
 /* main.c: a kernel that resets the machine, by a fault without an IDT. Used by tests/boot/test_contract.py.
  * SPDX-License-Identifier: MIT */
-#include <kernel/console.h>
 #include <kernel/kernel.h>
-#include <kernel/memory.h>
 
 struct __attribute__((packed)) idtr {
     uint16_t limit;
