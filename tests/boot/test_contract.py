@@ -113,6 +113,22 @@ def test_signal_leaves_nothing(emulator, number, code, tmp_path, monkeypatch):
         assert not list(tmp_path.iterdir())
 
 
+def test_clears_away_after_the_killed(temporary):
+    """The folder of a run that was killed goes when the next one starts; that of a run that lives stays."""
+    with started(*layer("hang")) as living, started(*layer("hang")) as killed:
+        for process in (living, killed):
+            wait_for_text(process, b"about to hang")
+        killed.kill()
+        killed.wait()
+        assert len(list(temporary.iterdir())) == 2
+        for folder in temporary.iterdir():
+            os.utime(folder, (1, 1))
+        assert boot("--stage", "00", "--timeout", "60").returncode == 0
+        assert len(list(temporary.iterdir())) == 1
+        living.terminate()
+        living.wait(10)
+
+
 @both_emulators
 def test_ctrl_c_and_closed_terminal(emulator, temporary):
     """A key reaches the whole foreground group, so the emulator must not take it for its own end."""

@@ -96,8 +96,11 @@ class Gdbstub:
             self.request(f"Hg{stopped[1]}")
 
     def step(self) -> None:
-        """Executes one instruction."""
+        """Executes one instruction. QEMU sometimes comes back before it has begun, after an interrupt for example."""
+        before = self.registers()["rip"]
         self.resume("s")
+        if self.registers()["rip"] == before:
+            self.resume("s")
 
     def run_to(self, address: int) -> None:
         """Runs until a CPU is about to execute the instruction at an address."""
