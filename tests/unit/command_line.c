@@ -66,7 +66,7 @@ static void test_long(void)
     CHECK(command_line_has("selftest"));
 }
 
-/* No such tag, and one without an end: no words, no warning. Last, since the line of before would stay. */
+/* No such tag, and one without an end: no words, no warning, and the line of before does not stay. */
 static void test_ill_made(void)
 {
     information_begin(&info);
@@ -76,6 +76,7 @@ static void test_ill_made(void)
     command_line_init(&info.head, known);
     CHECK_TEXT(printed, "");
     CHECK(!command_line_has("selftest"));
+    warnings("selftest");
     information_begin(&info);
     information_end(&info);
     /* mutant kernel/command_line.c: : ""; line += => : line; line += */

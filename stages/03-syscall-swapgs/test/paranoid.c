@@ -1,0 +1,78 @@
+/* paranoid.c: an NMI or a #DB in ring 0 finds the PCR whatever GS base is, and leaves it as it was to the bit.
+ * SPDX-License-Identifier: MIT
+ *
+ * The windows in which GS is the user's are a few instructions long; here they are made as long as one likes, by a GS
+ * base that is not the PCR. Between the two writes nothing may use this_cpu. */
+#include <kernel/kernel.h>
+#include <kernel/memory.h>
+#include <kernel/pcr.h>
+#include <kernel/selftest.h>
+#include <kernel/trap.h>
+
+static const uint64_t bases[] = {0, 0x1000, 0x7fffffffffff, 0x123456789ab8, DIRECT_BASE, 0xffffffffdeadbeef, UINT64_MAX};
+
+static struct pcr fake __attribute__((aligned(PAGE_SIZE))); /* what a program could make of its memory */
+
+/* Raises the vector with this GS base. Returns the base that it left. */
+#define RAISE(vector, base)                                                                                            \
+    ({                                                                                                                 \
+        struct pcr *pcr_ = this_cpu->self;                                                                             \
+        wrmsr(MSR_GS_BASE, base);                                                                                      \
+        __asm__ volatile("int %0" : : "i"(vector) : "memory");                                                         \
+        uint64_t left_ = rdmsr(MSR_GS_BASE);                                                                           \
+        wrmsr(MSR_GS_BASE, (uint64_t)pcr_);                                                                            \
+        left_;                                                                                                         \
+    })
+
+TEST(nmi_with_any_gs) {
+    struct pcr *pcr = this_cpu->self;
+    uint64_t before = pcr->nmis, kernel_gs = rdmsr(MSR_KERNEL_GS_BASE);
+    unsigned kept = 0;
+    for (unsigned i = 0; i < ARRAY_LENGTH(bases); i++)
+        kept += RAISE(VECTOR_NMI, bases[i]) == bases[i];
+    ok(kept == ARRAY_LENGTH(bases), "GS base is as it was");
+    ok(pcr->nmis == before + ARRAY_LENGTH(bases), "each was counted in the true PCR");
+    ok(rdmsr(MSR_KERNEL_GS_BASE) == kernel_gs, "the other base was not touched");
+    ok(!pcr->in_nmi, "and none is being served any more");
+}
+
+TEST(nmi_with_a_false_pcr) {
+    struct pcr *pcr = this_cpu->self;
+    uint64_t before = pcr->nmis;
+    fake.self = &fake;
+    ok(RAISE(VECTOR_NMI, (uint64_t)&fake) == (uint64_t)&fake, "a GS base that looks like a PCR is kept as well");
+    ok(!fake.nmis && pcr->nmis == before + 1, "and nothing is written to it");
+}
+
+TEST(debug_exception_in_ring_0) {
+    unsigned kept = 0;
+    for (unsigned i = 0; i < ARRAY_LENGTH(bases); i++)
+        kept += RAISE(VECTOR_DB, bases[i]) == bases[i];
+    ok(kept == ARRAY_LENGTH(bases), "GS base is as it was");
+}
+
+/* DF and AC are the interrupted code's: set in the midst of a copy, for one. */
+TEST(nmi_with_any_flags) {
+    uint64_t before = this_cpu->nmis, flags;
+    __asm__ volatile("pushfq\n\t"
+                     "or qword ptr [rsp], %1\n\t"
+                     "popfq\n\t"
+                     "int 2\n\t"
+                     "pushfq\n\t"
+                     "pop %0\n\t"
+                     "push 2\n\t"
+                     "popfq"
+                     : "=&r"(flags)
+                     : "i"(RFLAGS_DF | RFLAGS_AC)
+                     : "memory", "cc");
+    ok((flags & (RFLAGS_DF | RFLAGS_AC)) == (RFLAGS_DF | RFLAGS_AC), "DF and AC are as they were");
+    ok(this_cpu->nmis == before + 1, "and the handler ran");
+}
+
+TEST(interrupt_stacks_know_their_pcr) {
+    struct pcr *pcr = this_cpu->self;
+    unsigned right = 0;
+    for (unsigned i = 0; i < IST_COUNT; i++)
+        right += *(struct pcr **)pcr->tss.ist[i] == pcr && pcr->tss.ist[i] % 16 == 0;
+    ok(right == IST_COUNT, "the PCR's address lies at the top of each");
+}

@@ -1,0 +1,52 @@
+/* protect.c: the registers of system calls and of the CPU's protections, as they are set.
+ * SPDX-License-Identifier: MIT */
+#include <kernel/gdt.h>
+#include <kernel/kernel.h>
+#include <kernel/selftest.h>
+
+#define CR4_TSD      (1 << 2) /* what the kernel leaves off has no name in x86.h */
+#define CR4_FSGSBASE (1 << 16)
+
+extern char syscall_entry[], syscall32_entry[];
+
+TEST(syscall_registers) {
+    uint64_t star = rdmsr(MSR_STAR);
+    ok((star >> 32 & 0xffff) == SEL_KERNEL_CODE, "SYSCALL loads the kernel's CS");
+    ok((star >> 48) + 16 == SEL_USER_CODE && (star >> 48) + 8 == SEL_USER_DATA, "SYSRET loads ring 3's, with RPL 3");
+    ok(rdmsr(MSR_LSTAR) == (uint64_t)syscall_entry, "LSTAR is syscall_entry");
+    ok(rdmsr(MSR_CSTAR) == (uint64_t)syscall32_entry, "CSTAR is a stub and not address 0");
+    ok(rdmsr(MSR_SFMASK) == 0x257fd5, "SYSCALL clears all flags that it can clear");
+    ok(rdmsr(MSR_EFER) & EFER_SCE, "SYSCALL is on");
+    ok(rdmsr(MSR_SYSENTER_CS) == 0, "SYSENTER is off");
+}
+
+static bool set_as_the_cpu_has_it(enum cpu_feature feature, uint64_t bit) { return !(read_cr4() & bit) == !cpu_has(feature); }
+
+TEST(control_registers) {
+    ok(set_as_the_cpu_has_it(CPU_SMEP, CR4_SMEP), "SMEP is on where there is SMEP");
+    ok(set_as_the_cpu_has_it(CPU_SMAP, CR4_SMAP), "SMAP is on where there is SMAP");
+    ok(set_as_the_cpu_has_it(CPU_UMIP, CR4_UMIP), "UMIP is on where there is UMIP");
+    ok(!(read_cr4() & CR4_FSGSBASE), "programs cannot write FS and GS base without the kernel");
+    ok(!(read_cr4() & CR4_TSD), "programs may read the time-stamp counter");
+    ok((read_cr4() & (CR4_OSFXSR | CR4_OSXMMEXCPT)) == (CR4_OSFXSR | CR4_OSXMMEXCPT), "programs can use SSE");
+    ok((read_cr0() & (CR0_MP | CR0_NE | CR0_AM | CR0_WP)) == (CR0_MP | CR0_NE | CR0_AM | CR0_WP),
+       "x87 errors are #MF, alignment checks are possible, read-only is read-only");
+    ok(!(read_cr0() & (CR0_EM | CR0_TS)), "the FPU is neither emulated nor lazy");
+}
+
+extern const struct {
+    const uint8_t *at;
+    uint64_t opcode;
+} smap_patches_start[], smap_patches_end[];
+
+TEST(smap_patches) {
+    unsigned count = 0, right = 0;
+    for (unsigned n = 0; &smap_patches_start[n] < smap_patches_end; n++) {
+        const uint8_t *at = smap_patches_start[n].at;
+        bool patched = at[0] == 0x0f && at[1] == 0x01 && (at[2] == 0xca || at[2] == 0xcb); /* CLAC, STAC */
+        bool nop = at[0] == 0x0f && at[1] == 0x1f && at[2] == 0x00;
+        right += cpu_has(CPU_SMAP) ? patched : nop;
+        count++;
+    }
+    ok(count > 3 && right == count, "each STAC and CLAC is one where there is SMAP, else a NOP");
+}
