@@ -1,8 +1,11 @@
-/* asm.h: what every assembly file begins with: Intel syntax, as in the manuals, and the names that debuggers need.
+/* asm.h: what every assembly file begins with: Intel syntax, as in the manuals, section .text, and the names that debuggers
+ * need.
  * SPDX-License-Identifier: MIT */
 #pragma once
 /* clang-format off */
 .intel_syntax noprefix
+.section .note.GNU-stack, "", @progbits /* no file needs an executable stack */
+.text
 
 /* Type and size let a debugger say "syscall_entry+3" instead of a number. */
 #define FUNCTION(name) .globl name; .type name, @function; name:

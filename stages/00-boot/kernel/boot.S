@@ -5,7 +5,6 @@
 #include <kernel/asm.h>
 #include <kernel/machine.h>
 #include <kernel/memory.h>
-#include <kernel/multiboot2.h>
 #include <kernel/x86.h>
 
 #define MULTIBOOT2_HEADER_MAGIC 0xe85250d6
@@ -162,4 +161,3 @@ boot_stack_guard:
     .skip PAGE_SIZE
     .skip KERNEL_STACK_SIZE
 boot_stack_top:
-.section .note.GNU-stack, "", @progbits

@@ -1,4 +1,4 @@
-/* machine.h: the ports of the machine around the CPU: COM1, and how an emulator is told that the run is over.
+/* machine.h: the machine around the CPU: COM1, the VGA text screen, and how an emulator is told that the run is over.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -11,6 +11,9 @@
 #define COM_LINE_STATUS  5
 #define COM_HOLDER_EMPTY 0x20 /* it takes the next character */
 #define COM_ALL_SENT     0x40 /* the last one has left */
+
+/* Where every VGA has its text screen. */
+#define VGA_TEXT 0xb8000
 
 /* QEMU's isa-debug-exit, as tools/boot sets it up: the value v ends it with status 2v + 1. */
 #define QEMU_EXIT_PORT 0xf4

@@ -3,14 +3,11 @@
  *
  * Source: Multiboot2 Specification, "Boot information format". */
 #pragma once
-
-#define FRAMEBUFFER_EGA_TEXT 2
-#define VGA_TEXT             0xb8000 /* where every VGA has its text screen */
-#define MEMORY_AVAILABLE     1
-
-#ifndef __ASSEMBLER__
 #include <stdbool.h>
 #include <stdint.h>
+
+#define FRAMEBUFFER_EGA_TEXT 2
+#define MEMORY_AVAILABLE     1
 
 enum multiboot2_tag_type {
     MULTIBOOT2_END = 0,
@@ -72,4 +69,3 @@ int multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct mul
 
 /* The string of a tag that ends in one, or "" if it has no end within the tag. */
 const char *multiboot2_string(const struct multiboot2_tag *tag, const char *string);
-#endif

@@ -2,13 +2,10 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/asm.h>
 #include <kernel/entry_macros.h>
-#include <kernel/trap_frame.h>
 
 /* The vectors for which the CPU pushes an error code: 8, 10-14, 17, 21, 29, 30.
  * Source: SDM 3A, "Exception and Interrupt Reference". */
 #define ERROR_CODE_VECTORS 0x60227d00
-
-.text
 
 /* 256 stubs of 16 bytes, one for each gate, which make every stack look the same: vector, error, the CPU's frame.
  * In:   ring 0, IF=0. From ring 3: stack = tss.rsp0 or an IST stack. From ring 0: the current stack or an IST stack. */
@@ -68,4 +65,3 @@ FUNCTION(trap_return)
     mov     rsp, rdi
     jmp     interrupt_return
 END(trap_return)
-.section .note.GNU-stack, "", @progbits

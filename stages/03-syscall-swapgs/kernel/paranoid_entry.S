@@ -13,13 +13,10 @@
  *      | struct trap_frame|
  *      +------------------+  <- RSP when C is called */
 #include <kernel/asm.h>
-#include <kernel/gdt.h>
 #include <kernel/pcr.h>
 #include <kernel/smap.h>
 #include <kernel/trap_frame.h>
 #include <kernel/x86.h>
-
-.text
 
 /* In:   ring 0, IF=0, IST stack with vector, error and the CPU's frame; GS = USER or the PCR; DF, AC whoever's.
  * Out:  everything as it was, GS base to the bit; only NMI and #DB of ring 0 return. */
@@ -79,4 +76,3 @@ STEP(ist_entry, 2)
     mov     rdi, [rdi + FRAME_VECTOR - 8]
     jmp     interrupt_entry.step2
 END(ist_entry)
-.section .note.GNU-stack, "", @progbits

@@ -11,8 +11,6 @@
 #include <kernel/sysret_check.h>
 #include <kernel/trap_frame.h>
 
-.text
-
 /* In:   ring 0, GS = USER, RSP = USER, rcx = user RIP, r11 = user RFLAGS, rax = number, rdi rsi rdx r10 r8 r9 = arguments.
  *       RFLAGS is masked by SFMASK: IF, DF, TF, AC, NT are 0, so only an NMI, a #MC or a #DB can come in between.
  * Out:  ring 3, everything as before but rax = the result, rcx = RIP, r11 = RFLAGS. */
@@ -57,4 +55,3 @@ FUNCTION(syscall32_entry)
     mov     eax, -ENOSYS
     .byte   0x0f, 0x07              /* SYSRET to 32-bit code; gas and clang do not agree on its name */
 END(syscall32_entry)
-.section .note.GNU-stack, "", @progbits

@@ -3,8 +3,6 @@
 #include <kernel/asm.h>
 #include <kernel/smap.h>
 
-.text
-
 /* size_t user_copy_bytes(void *to, const void *from, size_t size)
  *
  * Returns how many bytes could not be copied. One of the addresses is a program's; a #PF on it resumes at step 2, with
@@ -20,4 +18,3 @@ STEP(user_copy_bytes, 2)
     mov     rax, rcx
     ret
 END(user_copy_bytes)
-.section .note.GNU-stack, "", @progbits

@@ -1,22 +1,65 @@
-/* clock.c: time since boot, and the system calls that tell it or wait for it.
+/* clock.c: time since boot, the tick, and the system calls that tell the time or wait for it.
  * SPDX-License-Identifier: MIT
  *
- * Relies on what every CPU since 2008 has: a counter of constant rate, started on all CPUs together. */
+ * The time relies on what every CPU since 2008 has: a counter of constant rate, started on all CPUs together. Nobody says at
+ * what rate it counts, nor the local APIC's timer, so both are measured against a timer whose rate never changed since 1981:
+ * channel 2 of the interval timer. Sources: SDM 3A, "APIC Timer"; Intel 8254 data sheet. */
+#include <kernel/lapic.h>
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
 
 #define SECOND 1000000000ul
 
-struct timespec {
-    int64_t seconds, nanoseconds;
-};
+#define TICKS_PER_SECOND 100
+#define DIVIDE_BY_16     3
 
-static uint64_t start;
-static uint64_t scale; /* ns per count, times 2^32 */
+#define PIT_RATE      1193182
+#define PIT_CHANNEL_2 0x42
+#define PIT_COMMAND   0x43
+#define PIT_CONTROL   0x61 /* bit 0: channel 2 counts; bit 1: to the speaker; bit 5: it has reached 0 */
 
-void clock_init(uint64_t tsc_rate) {
-    scale = (SECOND << 32) / tsc_rate;
+static uint64_t start;           /* when time began */
+static uint64_t scale;           /* ns per count of the time-stamp counter, times 2^32 */
+static uint32_t counts_per_tick; /* of the local APIC's timer */
+
+/* Waits for a 100th of a second. */
+static void pit_wait(void) {
+    uint16_t count = PIT_RATE / TICKS_PER_SECOND;
+    outb(PIT_CONTROL, (inb(PIT_CONTROL) & 0xfc) | 1);
+    outb(PIT_COMMAND, 0xb0); /* channel 2, low and high byte, mode 0: one-shot, starts with the high byte */
+    outb(PIT_CHANNEL_2, (uint8_t)count);
+    outb(PIT_CHANNEL_2, (uint8_t)(count >> 8));
+    while (!(inb(PIT_CONTROL) & 0x20))
+        for (int i = 0; i < 16; i++) /* reading a port is slow, in an emulator above all */
+            pause();
+}
+
+static bool timer_interrupt(struct trap_frame *frame) {
+    (void)frame;
+    lapic_eoi(); /* before the switch: the next task must have its tick as well */
+    sched_tick();
+    return true;
+}
+
+void clock_init(void) {
+    lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_16);
+    lapic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
+    uint64_t tsc = rdtsc();
+    pit_wait();
+    uint64_t tsc_per_tick = rdtsc() - tsc;
+    counts_per_tick = UINT32_MAX - lapic_read(LAPIC_TIMER_CURRENT);
+    lapic_write(LAPIC_TIMER_INITIAL, 0);
+    if (!counts_per_tick || !tsc_per_tick)
+        panic("the local APIC's timer does not count");
+    scale = (SECOND << 32) / (tsc_per_tick * TICKS_PER_SECOND);
     start = rdtsc();
+    trap_handle(VECTOR_TIMER, timer_interrupt);
+}
+
+void clock_start_ticks(void) {
+    lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_16);
+    lapic_write(LAPIC_LVT_TIMER, LVT_PERIODIC | VECTOR_TIMER);
+    lapic_write(LAPIC_TIMER_INITIAL, counts_per_tick);
 }
 
 uint64_t clock_now(void) { return (uint64_t)((unsigned __int128)(rdtsc() - start) * scale >> 32); }
@@ -25,6 +68,10 @@ void clock_delay(uint64_t nanoseconds) {
     for (uint64_t end = clock_now() + nanoseconds; clock_now() < end;)
         pause();
 }
+
+struct timespec {
+    int64_t seconds, nanoseconds;
+};
 
 /* There is no calendar: the clocks of Linux that never stop all tell the time since boot. */
 long sys_clock_gettime(struct trap_frame *frame) {

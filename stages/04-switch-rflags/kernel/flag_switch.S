@@ -2,8 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/asm.h>
 
-.text
-
 /* uint64_t switch_stacks_with_flags(uint64_t *save_rsp, uint64_t load_rsp, uint64_t flags)
  *
  * In:   as switch_stacks; rdx = flags to set before it, not IF.
@@ -19,4 +17,3 @@ FUNCTION(switch_stacks_with_flags)
     popfq
     ret
 END(switch_stacks_with_flags)
-.section .note.GNU-stack, "", @progbits

@@ -1,4 +1,4 @@
-/* lapic.c: the local APIC. Called by timer.c, smp.c and main.c.
+/* lapic.c: the local APIC. Called by clock.c, smp.c and main.c.
  * SPDX-License-Identifier: MIT
  *
  * Source: SDM 3A, "Advanced Programmable Interrupt Controller (APIC)". */
@@ -18,7 +18,7 @@ static bool ignore_spurious(struct trap_frame *frame) {
     return true;
 }
 
-int lapic_is_x2apic(void) { return !registers; }
+bool lapic_is_x2apic(void) { return !registers; }
 
 uint32_t lapic_read(unsigned reg) { return registers ? registers[reg / 4] : (uint32_t)rdmsr(MSR_X2APIC + reg / 16); }
 

@@ -9,21 +9,14 @@
 #define VECTOR_SPURIOUS 0xff
 
 /* Registers by their offset in the memory-mapped form. Source: SDM 3A, "Local APIC Register Address Map". */
+/* clang-format off */
 enum {
-    LAPIC_ID = 0x20,
-    LAPIC_TASK_PRIORITY = 0x80,
-    LAPIC_EOI = 0xb0,
-    LAPIC_SPURIOUS = 0xf0,
-    LAPIC_ICR_LOW = 0x300,
-    LAPIC_ICR_HIGH = 0x310,
-    LAPIC_LVT_TIMER = 0x320,
-    LAPIC_LVT_LINT0 = 0x350,
-    LAPIC_LVT_LINT1 = 0x360,
-    LAPIC_LVT_ERROR = 0x370,
-    LAPIC_TIMER_INITIAL = 0x380,
-    LAPIC_TIMER_CURRENT = 0x390,
-    LAPIC_TIMER_DIVIDE = 0x3e0,
+    LAPIC_ID            = 0x20,  LAPIC_TASK_PRIORITY = 0x80,  LAPIC_EOI           = 0xb0,  LAPIC_SPURIOUS  = 0xf0,
+    LAPIC_ICR_LOW       = 0x300, LAPIC_ICR_HIGH      = 0x310,
+    LAPIC_LVT_TIMER     = 0x320, LAPIC_LVT_LINT0     = 0x350, LAPIC_LVT_LINT1     = 0x360, LAPIC_LVT_ERROR = 0x370,
+    LAPIC_TIMER_INITIAL = 0x380, LAPIC_TIMER_CURRENT = 0x390, LAPIC_TIMER_DIVIDE  = 0x3e0,
 };
+/* clang-format on */
 
 #define LVT_MASKED   0x10000
 #define LVT_PERIODIC 0x20000
@@ -36,7 +29,7 @@ uint32_t lapic_read(unsigned reg);
 void lapic_write(unsigned reg, uint32_t value);
 
 /* Is it in x2APIC mode? The same on all CPUs. */
-int lapic_is_x2apic(void);
+bool lapic_is_x2apic(void);
 
 uint32_t lapic_id(void);
 

@@ -26,7 +26,7 @@ _Noreturn void kernel_main(uint32_t boot_information) {
     user_copy_init();
     syscall_init(); /* STAR, LSTAR, SFMASK */
     lapic_init();
-    timer_calibrate();
+    clock_init();
     sched_init(); /* from here on this is the idle task */
     program_init(info);
 
@@ -36,6 +36,6 @@ _Noreturn void kernel_main(uint32_t boot_information) {
         kernel_stack_overflow();
     flag_threads_start();
     task_start_all();
-    timer_start(); /* from here on programs are preempted */
+    clock_start_ticks(); /* from here on programs are preempted */
     sched_idle();
 }

@@ -13,7 +13,7 @@ void sched_add(struct task *task);
 /* Sleeps at least until the given time, in ns since boot. */
 void sched_sleep_until(uint64_t time);
 
-/* Once a tick, by timer.c, with interrupts off. */
+/* Once a tick, by clock.c, with interrupts off. */
 void sched_tick(void);
 
 /* What the idle task does for ever. */

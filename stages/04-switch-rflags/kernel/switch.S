@@ -3,8 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/asm.h>
 
-.text
-
 /* void switch_stacks(uint64_t *save_rsp, uint64_t load_rsp)
  *
  * In:   rdi = where to keep this task's RSP, rsi = the RSP that the next task kept. IF=0, the run queue is locked.
@@ -60,4 +58,3 @@ FUNCTION(thread_begin)
     call    rbx
     call    thread_exit
 END(thread_begin)
-.section .note.GNU-stack, "", @progbits

@@ -79,4 +79,3 @@ STEP(ap_start, 3)
     xor     ebp, ebp                /* where a backtrace ends */
     call    ap_main
 END(ap_start)
-.section .note.GNU-stack, "", @progbits

@@ -32,7 +32,7 @@ _Noreturn void kernel_main(uint32_t boot_information) {
     user_copy_init();
     user_return_init();
     cpu_setup();
-    timer_calibrate();
+    clock_init();
     smp_start(info); /* from here on there are others */
     program_init(info);
 
@@ -42,6 +42,6 @@ _Noreturn void kernel_main(uint32_t boot_information) {
         kernel_stack_overflow();
     flag_threads_start();
     task_start_all();
-    timer_start(); /* from here on programs are preempted */
+    clock_start_ticks(); /* from here on programs are preempted */
     sched_idle();
 }

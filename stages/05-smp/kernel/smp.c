@@ -32,7 +32,7 @@ _Noreturn void ap_main(struct pcr *pcr) {
     pcr_init(pcr, pcr->cpu);
     cpu_setup();
     join();
-    timer_start();
+    clock_start_ticks();
     sched_idle();
 }
 
