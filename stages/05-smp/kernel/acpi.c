@@ -77,12 +77,9 @@ bool madt_next_cpu(const struct acpi_table *madt, uint32_t *offset, uint32_t *ap
         if (entry[1] < 2 || entry[1] > madt->length - *offset)
             return false; /* behind a wrong length nothing can be found */
         *offset += entry[1];
-        if (entry[0] == MADT_LAPIC && entry[1] >= 8 && entry[4] & CPU_ENABLED) {
-            *apic_id = entry[3];
-            return true;
-        }
-        if (entry[0] == MADT_X2APIC && entry[1] >= 16 && entry[8] & CPU_ENABLED) {
-            *apic_id = (uint32_t)read_number(entry + 4, 4);
+        bool lapic = entry[0] == MADT_LAPIC && entry[1] >= 8, x2apic = entry[0] == MADT_X2APIC && entry[1] >= 16;
+        if ((lapic && entry[4] & CPU_ENABLED) || (x2apic && entry[8] & CPU_ENABLED)) {
+            *apic_id = lapic ? entry[3] : (uint32_t)read_number(entry + 4, 4);
             return true;
         }
     }

@@ -52,17 +52,18 @@ void ipi_init(void) {
 unsigned stop_other_cpus(void) {
     if (!smp_first) /* before there are any; GS may not be set yet */
         return 0;
-    uint32_t owner = NOBODY;
-    bool first =
-        __atomic_compare_exchange_n(&panicking, &owner, this_cpu->cpu, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    while (!first && owner != this_cpu->cpu)
-        hlt(); /* another CPU panics; its NMI may have come before we did */
-    for (struct pcr *pcr = smp_first; first && pcr; pcr = pcr->next)
-        if (pcr->online && pcr != this_cpu->self)
+    uint32_t owner = NOBODY, me = this_cpu->cpu;
+    if (!__atomic_compare_exchange_n(&panicking, &owner, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        while (owner != me)
+            hlt(); /* another CPU panics; its NMI may have come before we did */
+        return me;
+    }
+    for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
+        if (pcr->online && pcr->cpu != me)
             ipi_send(pcr->apic_id, ICR_NMI);
-    for (struct pcr *pcr = smp_first; first && pcr; pcr = pcr->next)
-        for (uint64_t end = clock_now() + STOP_TIMEOUT; pcr != this_cpu->self && pcr->online && clock_now() < end;)
-            if (READ_ONCE(pcr->stopped))
-                break;
-    return this_cpu->cpu;
+    uint64_t end = clock_now() + STOP_TIMEOUT;
+    for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
+        while (pcr->online && pcr->cpu != me && !READ_ONCE(pcr->stopped) && clock_now() < end)
+            pause();
+    return me;
 }

@@ -84,19 +84,6 @@ static void copy_trampoline(unsigned count) {
     ap_first = smp_first->next;
 }
 
-/* Takes back what nobody has claimed: the end of the list, because it is claimed in its order. */
-static void drop_unclaimed(unsigned claimed) {
-    struct pcr *last = smp_first;
-    while (claimed-- && last->next)
-        last = last->next;
-    for (struct pcr *pcr = last->next, *next; pcr; pcr = next) {
-        next = pcr->next;
-        kernel_stack_free(pcr->tss.rsp0);
-        frame_free(virt_to_phys(pcr));
-    }
-    last->next = NULL;
-}
-
 void smp_start(const struct multiboot2_info *info) {
     smp_first = this_cpu->self;
     join();
@@ -114,8 +101,8 @@ void smp_start(const struct multiboot2_info *info) {
     send_to_silent(madt, ICR_STARTUP | AP_PAGE / PAGE_SIZE);
     while (send_to_silent(madt, 0) && clock_now() - start < TIMEOUT)
         pause();
-    unsigned claimed = __atomic_exchange_n(ap_claims, CLOSED, __ATOMIC_ACQ_REL);
-    drop_unclaimed(claimed < count ? claimed : count);
+    /* Whoever comes now parks. What is prepared for it stays in the list, and does not count. */
+    __atomic_store_n(ap_claims, CLOSED, __ATOMIC_RELEASE);
 
     unsigned online = 0;
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
