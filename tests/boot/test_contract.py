@@ -179,6 +179,7 @@ BAD = {
     "no memory": (["--memory", "0"], "at least 4 MiB"),
     "no time": (["--timeout", "0"], "--timeout 0"),
     "CPUs in words": (["--cpus", "many"], "invalid int value"),
+    "CPUs that do not fit": (["--stage", "00", "--cpus", "5", "--topology", "cores=3"], "Invalid CPU topology"),
     "no such CPU model": (["--cpu-model", "foo"], "no CPU model 'foo'. It has: "),
     "no such module": (["--stage", "00", "--module", "/nowhere/at all"], "there is no file /nowhere/at"),
     "a folder as a module": (["--stage", "00", "--module", "/usr"], "/usr is not a file"),
@@ -201,6 +202,7 @@ BAD_FOR_BOCHS = {
     "too many CPUs": (["--cpus", "16"], "1 to 15 CPUs, not 16"),
     "no such CPU model": (["--cpu-model", "max"], "no CPU model 'max'. It has: bx_generic"),
     "a debugger": (["--gdb", "socket"], "--gdb works with QEMU"),
+    "a topology": (["--topology", "cores=1"], "--topology works with QEMU"),
     "instruction counting": (["--icount"], "--icount works with QEMU"),
     "EFI": (["--firmware", "efi"], "by BIOS only"),
 }

@@ -71,6 +71,8 @@ def check(request: Request) -> None:
     bochs = program()
     if not 1 <= request.cpus <= MOST_CPUS:
         raise MachineError(f"Bochs has 1 to {MOST_CPUS} CPUs, not {request.cpus}")
+    if request.topology:
+        raise MachineError("--topology works with QEMU")
     if request.gdb:
         raise MachineError("--gdb works with QEMU: Bochs has a debugger of its own (make step)")
     if request.icount:

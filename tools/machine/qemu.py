@@ -55,7 +55,8 @@ def command(request: Request) -> list[str]:
     """The command line. What is not here is QEMU's default, and so the same on every host."""
     words = [
         program(), "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-accel", "tcg",
-        "-cpu", request.cpu_model or DEFAULT_CPU, "-smp", str(request.cpus), "-m", f"{request.memory}M",
+        "-cpu", request.cpu_model or DEFAULT_CPU, "-smp", f"cpus={request.cpus},{request.topology}".rstrip(","),
+        "-m", f"{request.memory}M",
         "-cdrom", str(request.iso), "-boot", "d", "-no-reboot",
         "-d", "cpu_reset", "-D", str(log_of(request)),
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4",

@@ -37,6 +37,7 @@ class Request:
     iso: Path
     folder: Path                # temporary, of this run alone: configuration, logs and sockets
     cpus: int = 1
+    topology: str = ""          # of the CPUs, as QEMU writes it
     memory: int = 128           # MiB
     cpu_model: str = ""         # empty: the emulator's default of ours
     icount: bool = False
