@@ -3,14 +3,16 @@
 #include <unit/check.h>
 #include <kernel/elf.c>
 
+#define ELF_PF_R 4 /* the kernel does not look at it: what is there can be read */
+
 #define SEGMENTS  3
 #define FILE_SIZE 0x1000
 
 /* A good file: headers, then text, read-only data, data with a bss. */
 struct image {
     struct elf_header header;
-    struct program_header segments[SEGMENTS];
-    uint8_t content[FILE_SIZE - sizeof(struct elf_header) - SEGMENTS * sizeof(struct program_header)];
+    struct elf_segment segments[SEGMENTS];
+    uint8_t content[FILE_SIZE - sizeof(struct elf_header) - SEGMENTS * sizeof(struct elf_segment)];
 };
 
 static struct image good(void)
@@ -23,7 +25,7 @@ static struct image good(void)
                    .entry = 0x401000,
                    .phoff = sizeof(struct elf_header),
                    .ehsize = sizeof(struct elf_header),
-                   .phentsize = sizeof(struct program_header),
+                   .phentsize = sizeof(struct elf_segment),
                    .phnum = SEGMENTS},
         .segments = {{PT_LOAD, ELF_PF_R, 0, 0x400000, 0x400000, 0x200, 0x200, PAGE_SIZE},
                      {PT_LOAD, ELF_PF_R | ELF_PF_X, 0x200, 0x401200, 0x401200, 0x800, 0x800, PAGE_SIZE},
@@ -46,7 +48,7 @@ static void check_promise(const struct elf *elf, uint64_t size)
         if (!elf_segment(elf, n, &s))
             continue;
         CHECK(s.memory_size > 0 && s.file_size <= s.memory_size);
-        CHECK((__uint128_t)s.file_offset + s.file_size <= size);
+        CHECK((__uint128_t)s.offset + s.file_size <= size);
         CHECK(s.address >= PAGE_SIZE && (__uint128_t)s.address + s.memory_size <= USER_TOP);
         for (unsigned other = 0; other < count; other++) {
             const struct elf_segment *o = &others[other];
@@ -56,7 +58,7 @@ static void check_promise(const struct elf *elf, uint64_t size)
         CHECK(elf->end >= s.address + s.memory_size && elf->end % PAGE_SIZE == 0);
         others[count++] = s;
         for (uint64_t i = 0; i < s.file_size; i++) /* the sanitizer watches */
-            (void)*(volatile const uint8_t *)&elf->file[s.file_offset + i];
+            (void)*(volatile const uint8_t *)&elf->file[s.offset + i];
     }
     CHECK(count > 0);
 }
@@ -87,7 +89,7 @@ static void test_good(void)
     CHECK(elf_segment(&elf, 2, &s));
     CHECK_EQUAL(s.address, 0x402a00);
     CHECK_EQUAL(s.memory_size, 0x3000);
-    CHECK_EQUAL(s.file_offset, 0xa00);
+    CHECK_EQUAL(s.offset, 0xa00);
     CHECK_EQUAL(s.file_size, 0x600);
     CHECK_EQUAL(s.flags, ELF_PF_R | ELF_PF_W);
     check_promise(&elf, sizeof(image));
@@ -105,13 +107,13 @@ static void test_good_variants(void)
     CHECK(!elf_segment(&elf, 0, &s));
 
     image = good();
-    image.segments[1].filesz = image.segments[1].memsz = 0;
-    image.segments[1].vaddr = USER_TOP + 5; /* of no importance, since nothing is loaded there */
+    image.segments[1].file_size = image.segments[1].memory_size = 0;
+    image.segments[1].address = USER_TOP + 5; /* of no importance, since nothing is loaded there */
     CHECK_TEXT(elf_check(&elf, &image, sizeof(image)), NULL);
     CHECK(!elf_segment(&elf, 1, &s));
 
     image = good();
-    image.segments[2].vaddr = USER_TOP - 0x3000; /* up to the last byte */
+    image.segments[2].address = USER_TOP - 0x3000; /* up to the last byte */
     CHECK_TEXT(verdict(&image, sizeof(image)), NULL);
     CHECK_TEXT(elf_check(&elf, &image, sizeof(image)), NULL);
     CHECK_EQUAL(elf.end, USER_TOP);
@@ -143,7 +145,7 @@ static void test_refused_headers(void)
     const char *outside = "its program headers lie outside the file";
     /* mutant kernel/elf.c: h->phoff > size || => */
     REFUSED(image.header.phoff = FILE_SIZE + 1, outside);
-    REFUSED(image.header.phoff = FILE_SIZE - SEGMENTS * sizeof(struct program_header) + 1, outside);
+    REFUSED(image.header.phoff = FILE_SIZE - SEGMENTS * sizeof(struct elf_segment) + 1, outside);
     REFUSED(image.header.phoff = UINT64_MAX - 10, outside);
     REFUSED(image.header.phnum = 0xffff, outside);
     const char *entry = "its entry point lies outside user space";
@@ -154,29 +156,29 @@ static void test_refused_headers(void)
 static void test_refused_segments(void)
 {
     const char *larger = "a segment is larger in the file than in memory";
-    REFUSED(image.segments[1].filesz = 0x801, larger);
+    REFUSED(image.segments[1].file_size = 0x801, larger);
     const char *outside = "a segment lies outside the file; is it truncated?";
-    /* mutant kernel/elf.c: s->file_offset > size || => */
+    /* mutant kernel/elf.c: s->offset > size || => */
     REFUSED(image.segments[2].offset = FILE_SIZE + 1, outside);
     REFUSED(image.segments[2].offset = 0xa01, outside);
     REFUSED(image.segments[2].offset = UINT64_MAX - 0x5ff, outside); /* offset + size wraps to 0 */
     const char *elsewhere = "a segment lies outside user space";
-    REFUSED(image.segments[0].vaddr = 0, elsewhere);
-    REFUSED(image.segments[0].vaddr = PAGE_SIZE - 1, elsewhere);
-    REFUSED(image.segments[2].vaddr = USER_TOP - 0x2fff, elsewhere);
-    REFUSED(image.segments[2].vaddr = USER_TOP, elsewhere);
-    REFUSED(image.segments[2].vaddr = 0xffffffff80100000, elsewhere);
+    REFUSED(image.segments[0].address = 0, elsewhere);
+    REFUSED(image.segments[0].address = PAGE_SIZE - 1, elsewhere);
+    REFUSED(image.segments[2].address = USER_TOP - 0x2fff, elsewhere);
+    REFUSED(image.segments[2].address = USER_TOP, elsewhere);
+    REFUSED(image.segments[2].address = 0xffffffff80100000, elsewhere);
     /* mutant kernel/elf.c: s->memory_size > USER_TOP - s->address => s->address + s->memory_size > USER_TOP */
-    REFUSED(image.segments[2].memsz = UINT64_MAX - 0x402a00 + 2, elsewhere); /* address + size wraps to 1 */
+    REFUSED(image.segments[2].memory_size = UINT64_MAX - 0x402a00 + 2, elsewhere); /* address + size wraps to 1 */
     const char *overlap = "its segments overlap or are out of order";
-    REFUSED(image.segments[1].vaddr = 0x400200, overlap); /* not a byte in common, but a page */
-    /* mutant kernel/elf.c: page_align_down(s->address) < previous_end => s->address + PAGE_SIZE <= previous_end */
-    REFUSED(image.segments[1].vaddr = 0x400fff, overlap);
-    REFUSED(image.segments[2].vaddr = 0x3f0000, overlap);
-    REFUSED(image.segments[1].vaddr = 0x402a00, overlap);
+    REFUSED(image.segments[1].address = 0x400200, overlap); /* not a byte in common, but a page */
+    /* mutant kernel/elf.c: s->address < previous_end => s->address + PAGE_SIZE <= previous_end */
+    REFUSED(image.segments[1].address = 0x400fff, overlap);
+    REFUSED(image.segments[2].address = 0x3f0000, overlap);
+    REFUSED(image.segments[1].address = 0x402a00, overlap);
     REFUSED(image.segments[1].type = PT_INTERP, "it is linked dynamically; link it with -static");
     REFUSED(for (unsigned n = 0; n < SEGMENTS; n++) image.segments[n].type = 0, "it has no segment to load");
-    REFUSED(for (unsigned n = 0; n < SEGMENTS; n++) image.segments[n].memsz = image.segments[n].filesz = 0,
+    REFUSED(for (unsigned n = 0; n < SEGMENTS; n++) image.segments[n].memory_size = image.segments[n].file_size = 0,
             "it has no segment to load");
 }
 
@@ -209,8 +211,8 @@ static void test_mutated(void)
     for (unsigned round = 0; round < 100000; round++) {
         struct image image = good();
         for (uint64_t changes = 1 + any_below(4); changes; changes--) {
-            struct program_header *p = &image.segments[any_below(SEGMENTS)];
-            uint64_t *fields[] = {&p->offset, &p->vaddr, &p->filesz, &p->memsz, &image.header.phoff};
+            struct elf_segment *p = &image.segments[any_below(SEGMENTS)];
+            uint64_t *fields[] = {&p->offset, &p->address, &p->file_size, &p->memory_size, &image.header.phoff};
             uint64_t value = any_below(2) ? edges[any_below(sizeof(edges) / sizeof(edges[0]))] : any_below(FILE_SIZE);
             *fields[any_below(5)] = value;
         }

@@ -5,30 +5,22 @@
  * quote or backslash of its own. Source: GRUB manual, "Quoting". */
 #include <kernel/program.h>
 
-static bool put(struct arguments *arguments, char c) {
-    if (arguments->size == ARGUMENTS_SIZE)
-        return false;
-    arguments->text[arguments->size++] = c;
-    return true;
-}
-
-/* Appends the word at *line, and moves *line behind it. */
-static bool put_word(struct arguments *arguments, const char **line) {
+/* Appends the word at the start of the line. Returns where it ends there. */
+static const char *take_word(struct arguments *arguments, const char *line) {
     char quote = 0;
-    const char *c = *line;
-    for (; *c && (quote || *c != ' '); c++) {
-        if (*c == quote)
+    for (; *line && (quote || *line != ' '); line++) {
+        if (*line == quote) {
             quote = 0;
-        else if (!quote && (*c == '"' || *c == '\''))
-            quote = *c;
-        else if (*c == '\\' && c[1] && quote != '\'') {
-            if (!put(arguments, *++c))
-                return false;
-        } else if (!put(arguments, *c))
-            return false;
+        } else if (!quote && (*line == '"' || *line == '\'')) {
+            quote = *line;
+        } else {
+            if (*line == '\\' && line[1] && quote != '\'')
+                line++;
+            arguments->text[arguments->size++] = *line;
+        }
     }
-    *line = c;
-    return put(arguments, '\0');
+    arguments->text[arguments->size++] = '\0';
+    return line;
 }
 
 /* copies=N with 1 <= N <= 9999; 0 if the word is something else. */
@@ -48,14 +40,15 @@ static unsigned parse_copies(const char *word) {
 const char *arguments_parse(struct arguments *arguments, const char *line, unsigned *copies) {
     arguments->count = arguments->size = 0;
     *copies = 0;
+    if (strlen(line) >= ARGUMENTS_SIZE) /* no word gets longer by losing its quotes */
+        return "its command line is too long";
     for (;;) {
         while (*line == ' ')
             line++;
         if (!*line)
             break;
         unsigned start = arguments->size;
-        if (!put_word(arguments, &line))
-            return "its command line is too long";
+        line = take_word(arguments, line);
         unsigned n = arguments->count == 1 && !*copies ? parse_copies(arguments->text + start) : 0;
         if (n) {
             *copies = n;
@@ -65,8 +58,11 @@ const char *arguments_parse(struct arguments *arguments, const char *line, unsig
         }
     }
     *copies = *copies ? *copies : 1;
-    for (unsigned i = 0; i < arguments->size; i++)
-        arguments->joined[i] = arguments->text[i] ? arguments->text[i] : ' ';
-    arguments->joined[arguments->size ? arguments->size - 1 : 0] = '\0';
     return NULL;
+}
+
+void arguments_join(struct arguments *arguments) {
+    for (unsigned i = 0; i + 1 < arguments->size; i++)
+        if (!arguments->text[i])
+            arguments->text[i] = ' ';
 }

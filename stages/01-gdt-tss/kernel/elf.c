@@ -18,40 +18,20 @@ struct elf_header {
     uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
 };
 
-struct program_header {
-    uint32_t type, flags;
-    uint64_t offset, vaddr, paddr, filesz, memsz, align;
-};
-
-_Static_assert(sizeof(struct program_header) == ELF_PROGRAM_HEADER_SIZE, "elf.h");
-
-static struct program_header program_header(const struct elf *elf, unsigned n) {
-    struct program_header header; /* a copy: the file need not be aligned */
-    memcpy(&header, elf->file + elf->program_headers + n * sizeof(header), sizeof(header));
-    return header;
-}
-
 bool elf_segment(const struct elf *elf, unsigned n, struct elf_segment *segment) {
-    struct program_header header = program_header(elf, n);
-    *segment = (struct elf_segment){.address = header.vaddr,
-                                    .memory_size = header.memsz,
-                                    .file_offset = header.offset,
-                                    .file_size = header.filesz,
-                                    .flags = header.flags};
-    return header.type == PT_LOAD && header.memsz;
+    /* A copy: the file need not be aligned. */
+    memcpy(segment, elf->file + elf->program_headers + n * sizeof(*segment), sizeof(*segment));
+    return segment->type == PT_LOAD && segment->memory_size;
 }
 
 static const char *check_header(const struct elf_header *h, uint64_t size) {
-    if (size < sizeof(*h) || memcmp(h->ident,
-                                    "\x7f"
-                                    "ELF",
-                                    4))
+    if (size < sizeof(*h) || memcmp(h->ident, "\177ELF", 4))
         return "not an ELF file";
     if (h->ident[4] != 2 || h->ident[5] != 1 || h->machine != EM_X86_64)
         return "not for 64-bit x86";
     if (h->type != ET_EXEC)
         return "not a static executable; link it with -static -no-pie";
-    if (h->phentsize != ELF_PROGRAM_HEADER_SIZE || !h->phnum)
+    if (h->phentsize != sizeof(struct elf_segment) || !h->phnum)
         return "it has no program headers";
     if (h->phoff > size || (uint64_t)h->phnum * h->phentsize > size - h->phoff)
         return "its program headers lie outside the file";
@@ -63,7 +43,7 @@ static const char *check_header(const struct elf_header *h, uint64_t size) {
 static const char *check_segment(const struct elf_segment *s, uint64_t size, uint64_t previous_end) {
     if (s->file_size > s->memory_size)
         return "a segment is larger in the file than in memory";
-    if (s->file_offset > size || s->file_size > size - s->file_offset)
+    if (s->offset > size || s->file_size > size - s->offset)
         return "a segment lies outside the file; is it truncated?";
     if (s->address < PAGE_SIZE || s->address >= USER_TOP || s->memory_size > USER_TOP - s->address)
         return "a segment lies outside user space";
@@ -80,14 +60,15 @@ const char *elf_check(struct elf *elf, const void *file, uint64_t size) {
         .file = file, .entry = header.entry, .program_headers = header.phoff, .program_header_count = header.phnum};
     for (unsigned n = 0; !error && n < header.phnum; n++) {
         struct elf_segment s;
-        if (program_header(elf, n).type == PT_INTERP)
-            error = "it is linked dynamically; link it with -static";
-        if (error || !elf_segment(elf, n, &s))
+        bool loaded = elf_segment(elf, n, &s);
+        if (s.type == PT_INTERP)
+            return "it is linked dynamically; link it with -static";
+        if (!loaded)
             continue;
         error = check_segment(&s, size, elf->end);
         elf->end = page_align_up(s.address + s.memory_size);
-        if (header.phoff >= s.file_offset && header.phoff < s.file_offset + s.file_size)
-            elf->headers_address = s.address + (header.phoff - s.file_offset);
+        if (header.phoff >= s.offset && header.phoff < s.offset + s.file_size)
+            elf->headers_address = s.address + (header.phoff - s.offset);
     }
     if (!error && !elf->end)
         error = "it has no segment to load";

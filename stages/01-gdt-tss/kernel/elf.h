@@ -5,7 +5,6 @@
 
 #define ELF_PF_X 1
 #define ELF_PF_W 2
-#define ELF_PF_R 4
 
 struct elf {
     const uint8_t *file;
@@ -16,13 +15,13 @@ struct elf {
     uint64_t end;             /* behind the last segment, page-aligned */
 };
 
+/* A program header as the file has it; of a segment the fields that count have been checked. */
 struct elf_segment {
-    uint64_t address, memory_size; /* as the file says, not page-aligned */
-    uint64_t file_offset, file_size;
-    uint32_t flags; /* ELF_PF_… */
+    uint32_t type, flags;
+    uint64_t offset, address, physical, file_size, memory_size, align;
 };
 
-#define ELF_PROGRAM_HEADER_SIZE 56
+_Static_assert(sizeof(struct elf_segment) == 56, "System V ABI, \"Program Header\"");
 
 /* Checks every field that loading relies on. NULL if the file can be loaded, else the reason why not. After it, each
  * segment lies within the file and within ring 3's addresses, and no two share a page. */

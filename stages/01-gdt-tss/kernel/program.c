@@ -9,22 +9,22 @@
 #define USER_STACK_SIZE 0x20000
 
 /* Types of the auxiliary vector. Source: System V ABI, AMD64 supplement, "Auxiliary Vector"; numbers beyond by Linux. */
-enum {
-    AT_NULL = 0,
-    AT_PHDR = 3,
-    AT_PHENT = 4,
-    AT_PHNUM = 5,
-    AT_PAGESZ = 6,
-    AT_ENTRY = 9,
-    AT_SECURE = 23,
-    AT_RANDOM = 25
-};
+enum { AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_ENTRY = 9, AT_SECURE = 23, AT_RANDOM = 25 };
 
 static const struct multiboot2_info *boot_info;
-static const struct multiboot2_module *module;
-static unsigned module_number, copies_left;
+static const struct multiboot2_module *module; /* the next to load; NULL behind the last */
+static unsigned module_number, copies_made;
 
-void program_init(const struct multiboot2_info *info) { boot_info = info; }
+static void next_module(void) {
+    module = multiboot2_find(boot_info, MULTIBOOT2_MODULE, module);
+    module_number++;
+    copies_made = 0;
+}
+
+void program_init(const struct multiboot2_info *info) {
+    boot_info = info;
+    next_module();
+}
 
 static const char *load_segments(struct address_space *space, const struct elf *elf) {
     struct elf_segment s;
@@ -32,43 +32,35 @@ static const char *load_segments(struct address_space *space, const struct elf *
         if (!elf_segment(elf, n, &s))
             continue;
         uint64_t start = page_align_down(s.address), end = page_align_up(s.address + s.memory_size);
-        unsigned prot = (s.flags & ELF_PF_R ? PROT_READ : 0) | (s.flags & ELF_PF_W ? PROT_WRITE : 0) |
-                        (s.flags & ELF_PF_X ? PROT_EXEC : 0);
-        if (!user_map(space, start, end - start, prot ? prot : PROT_READ))
+        /* What is there at all can be read: the page tables know no less. */
+        unsigned prot = PROT_READ | (s.flags & ELF_PF_W ? PROT_WRITE : 0) | (s.flags & ELF_PF_X ? PROT_EXEC : 0);
+        if (!user_map(space, start, end - start, prot))
             return "not enough memory";
-        user_fill(space, s.address, elf->file + s.file_offset, s.file_size);
+        user_fill(space, s.address, elf->file + s.offset, s.file_size);
     }
     space->brk_start = space->brk = elf->end;
     return NULL;
 }
 
-/* 16 bytes that no two tasks share; a program that needs secrets needs another kernel. */
-static void weak_random(uint64_t random[2]) {
-    static uint64_t state;
-    for (unsigned i = 0; i < 2; i++) {
-        state = (state ^ rdtsc()) * 0x9e3779b97f4a7c15;
-        random[i] = state ^ state >> 29;
-    }
-}
-
 /* argc, argv, NULL, NULL (no environment), the auxiliary vector; above them what they point to. */
 static uint64_t fill_stack(struct address_space *space, const struct arguments *arguments, const struct elf *elf) {
-    uint64_t random[2], strings = USER_STACK_TOP - arguments->size;
+    uint64_t strings = USER_STACK_TOP - arguments->size;
+    /* 16 bytes that no two tasks share; a program that needs secrets needs another kernel. */
+    uint64_t seed = rdtsc() * 0x9e3779b97f4a7c15, random[2] = {seed, seed ^ seed >> 29};
     uint64_t random_at = (strings - sizeof(random)) & ~15ul;
     uint64_t auxiliary[][2] = {
         {AT_PHDR, elf->headers_address},
-        {AT_PHENT, ELF_PROGRAM_HEADER_SIZE},
+        {AT_PHENT, sizeof(struct elf_segment)},
         {AT_PHNUM, elf->program_header_count},
         {AT_PAGESZ, PAGE_SIZE},
         {AT_ENTRY, elf->entry},
         {AT_SECURE, 0},
         {AT_RANDOM, random_at},
-        {AT_NULL, 0},
+        {0, 0}, /* AT_NULL */
     };
     uint64_t words = 1 + arguments->count + 2;
     uint64_t rsp = (random_at - sizeof(auxiliary) - words * 8) & ~15ul;
     uint64_t argc = arguments->count, at = rsp + 8;
-    weak_random(random);
     user_fill(space, strings, arguments->text, arguments->size);
     user_fill(space, random_at, random, sizeof(random));
     user_fill(space, rsp, &argc, 8);
@@ -97,53 +89,46 @@ static const char *load(struct task *task) {
         return "a segment lies where the stack belongs";
     if (!user_map(&task->space, USER_STACK_TOP - USER_STACK_SIZE, USER_STACK_SIZE, PROT_READ | PROT_WRITE))
         return "not enough memory";
-    task->start = (struct trap_frame){.rip = elf.entry,
-                                      .cs = SEL_USER_CODE,
-                                      .rflags = RFLAGS_IF | RFLAGS_ONE,
-                                      .rsp = fill_stack(&task->space, &task->arguments, &elf),
-                                      .ss = SEL_USER_DATA};
+    uint64_t rsp = fill_stack(&task->space, &task->arguments, &elf);
+    task->start = (struct trap_frame){
+        .rip = elf.entry, .cs = SEL_USER_CODE, .rflags = RFLAGS_IF | RFLAGS_ONE, .rsp = rsp, .ss = SEL_USER_DATA};
+    arguments_join(&task->arguments);
     return NULL;
 }
 
-/* The module as a task of its own; NULL if it cannot be. */
+/* Without a command line a program still has a name: module<N>. */
+static void name_module(struct arguments *arguments) {
+    char name[20] = "module", *end = name + strlen(name);
+    unsigned copies;
+    for (unsigned n = module_number; n; n /= 10)
+        end++;
+    for (unsigned n = module_number; n; n /= 10)
+        *--end = (char)('0' + n % 10);
+    arguments_parse(arguments, name, &copies);
+}
+
+/* The module as a task of its own; NULL, and a line that says why, if it cannot be. */
 static struct task *load_module(void) {
     unsigned copies = 1;
     const char *line = multiboot2_string(&module->tag, module->string);
     struct task *task = task_create();
     const char *error = task ? arguments_parse(&task->arguments, line, &copies) : "not enough memory";
-    if (!error && !task->arguments.count) {
-        char name[] = "module00"; /* without a command line a program still has a name */
-        name[6] = (char)('0' + module_number / 10 % 10);
-        name[7] = (char)('0' + module_number % 10);
-        if (module_number < 10)
-            name[6] = name[7], name[7] = '\0';
-        arguments_parse(&task->arguments, name, &copies);
-    }
+    if (!error && !task->arguments.count)
+        name_module(&task->arguments);
     if (!error)
         error = load(task);
-    if (error) {
+    if (error)
         printk("module %u (%s): not loaded: %s\n", module_number, line, error);
-        copies_left = 0;
-        if (task)
-            task_destroy(task);
-        return NULL;
-    }
-    if (!copies_left)
-        copies_left = copies;
-    copies_left--;
-    return task;
+    if (error && task)
+        task_destroy(task);
+    if (error || ++copies_made == copies)
+        next_module();
+    return error ? NULL : task;
 }
 
 struct task *program_next(void) {
-    for (;;) {
-        if (!copies_left) {
-            module = multiboot2_find(boot_info, MULTIBOOT2_MODULE, module);
-            module_number++;
-        }
-        if (!module)
-            return NULL;
-        struct task *task = load_module();
-        if (task)
-            return task;
-    }
+    struct task *task = NULL;
+    while (module && !task)
+        task = load_module();
+    return task;
 }

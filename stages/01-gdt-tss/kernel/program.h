@@ -3,14 +3,13 @@
 #pragma once
 #include <kernel/kernel.h>
 
-#define ARGUMENTS_SIZE 1400
+#define ARGUMENTS_SIZE 2800
 
 /* The words of a module's command line. */
 struct arguments {
     unsigned count;
-    unsigned size;               /* of text, with the NULs */
-    char text[ARGUMENTS_SIZE];   /* one behind the other, each with its NUL */
-    char joined[ARGUMENTS_SIZE]; /* the same with blanks between, for the kernel's lines */
+    unsigned size;             /* of text, with the NULs */
+    char text[ARGUMENTS_SIZE]; /* one behind the other, each with its NUL */
 };
 
 struct task;
@@ -25,3 +24,6 @@ struct task *program_next(void);
 /* Splits a module's command line into words, as GRUB has quoted them. A word copies=N before the program's own is taken
  * out into *copies. NULL, or the reason why it cannot be done. */
 const char *arguments_parse(struct arguments *arguments, const char *line, unsigned *copies);
+
+/* Puts blanks in place of the NULs, for the kernel's lines. From then on the words are not kept apart. */
+void arguments_join(struct arguments *arguments);

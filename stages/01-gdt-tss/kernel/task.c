@@ -56,7 +56,7 @@ _Noreturn void task_run_all(void) {
 
 _Noreturn void task_exit(int status) {
     struct task *task = current();
-    printk("task %u (%s): exit %d\n", task->id, task->arguments.joined, status);
+    printk("task %u (%s): exit %d\n", task->id, task->arguments.text, status);
     set_current(NULL);
     write_cr3(kernel_cr3());
     task_destroy(task);
@@ -65,7 +65,7 @@ _Noreturn void task_exit(int status) {
 
 _Noreturn void task_kill(const struct trap_frame *frame, const char *reason, int signal) {
     struct task *task = current();
-    printk("task %u (%s): killed by %s at rip=0x%lx\n", task->id, task->arguments.joined, reason, frame->rip);
+    printk("task %u (%s): killed by %s at rip=0x%lx\n", task->id, task->arguments.text, reason, frame->rip);
     trap_print_registers(frame);
     task_exit(128 + signal);
 }

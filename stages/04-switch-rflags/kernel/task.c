@@ -87,13 +87,13 @@ _Noreturn void thread_exit(void) {
 }
 
 _Noreturn void task_exit(int status) {
-    printk("task %u (%s): exit %d\n", current()->id, current()->arguments.joined, status);
+    printk("task %u (%s): exit %d\n", current()->id, current()->arguments.text, status);
     thread_exit();
 }
 
 _Noreturn void task_kill(const struct trap_frame *frame, const char *reason, int signal) {
     struct task *task = current();
-    printk("task %u (%s): killed by %s at rip=0x%lx\n", task->id, task->arguments.joined, reason, frame->rip);
+    printk("task %u (%s): killed by %s at rip=0x%lx\n", task->id, task->arguments.text, reason, frame->rip);
     trap_print_registers(frame);
     task_exit(128 + signal);
 }
