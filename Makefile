@@ -25,7 +25,7 @@ boot = @$(PYTHON) tools/boot $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '
   $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
   $(if $(TIMEOUT),--timeout $(TIMEOUT))
 
-.PHONY: all help run bochs step test programs iso tree diff loc format format-check clean compile_commands.json
+.PHONY: all help run bochs step test programs iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -42,6 +42,7 @@ help:
 #: make tree            which file of the kernel comes from which stage
 #: make diff            what a stage changes in the one below (BUG=name: what the bug changes)
 #: make loc             lines of code, and whether they keep the limits
+#: make lesson          write excerpts, tables and outputs into the texts (tools/lesson --help)
 #: make programs        the Linux programs of tests/programs
 #: make compile_commands.json    for editors; in build/NN/ for each stage, and at the top for STAGE
 #: make build/03/kernel.asm      the machine code with its source between
@@ -88,6 +89,10 @@ diff:
 loc:
 	$(setup) loc
 	@$(PYTHON) tools/loc
+
+lesson:
+	$(setup) build loc
+	@$(PYTHON) tools/lesson
 
 # Each stage's own names its files as build/NN/src does; open that folder as the editor's root. The one at the top
 # names the files of stages/, as one stage sees them.
