@@ -1,0 +1,41 @@
+/* lock.c: one at a time, on all CPUs.
+ * SPDX-License-Identifier: MIT */
+#include <kernel/selftest.h>
+#include <kernel/smp.h>
+#include <test/everywhere.h>
+
+#define ROUNDS 50
+
+static struct lock lock;
+static volatile uint64_t counter; /* read and written in two steps, so that two at once would lose one */
+static volatile unsigned inside, intruders;
+
+static void count(void) {
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        uint64_t flags = lock_acquire(&lock);
+        intruders += inside++ != 0;
+        counter = counter + 1;
+        inside--;
+        lock_release(&lock, flags);
+    }
+}
+
+TEST(lock_excludes_all_cpus) {
+    counter = inside = intruders = 0;
+    ok(run_everywhere(count), "all CPUs get through");
+    ok(!intruders, "never two at once");
+    ok(counter == (uint64_t)count_cpus() * ROUNDS, "no count is lost");
+}
+
+TEST(lock_and_interrupts) {
+    sti();
+    uint64_t flags = lock_acquire(&lock);
+    bool off = !(read_rflags() & RFLAGS_IF);
+    lock_release(&lock, flags);
+    bool on = read_rflags() & RFLAGS_IF;
+    cli();
+    flags = lock_acquire(&lock);
+    lock_release(&lock, flags);
+    ok(off && on, "they are off inside, and on again behind it");
+    ok(!(read_rflags() & RFLAGS_IF), "or stay off, if they were");
+}
