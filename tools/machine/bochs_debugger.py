@@ -14,14 +14,14 @@ import subprocess
 import termios
 import time
 from pathlib import Path
-from typing import Iterator, Union
+from typing import Callable, Iterator, Union
 
 from elftools.elf.elffile import ELFFile
 from pexpect import EOF, TIMEOUT
 from pexpect.fdpexpect import fdspawn
 
-from . import bochs
-from .run import MachineError, Request, require, start, stop
+from . import bochs, run
+from .run import MachineError, Request, require, stop
 
 PROMPT = re.compile(rb"<bochs:\d+> ")
 LINE = re.compile(rb"[^\n]*\r\n")
@@ -38,6 +38,7 @@ REGISTERS = {
 }
 USER_TOP = 1 << 47
 MOST_BREAKPOINTS = 16
+MARGIN = 100            # instructions before a place, within which the way there is looked at step by step
 UNITS = {1: "b", 2: "h", 4: "w", 8: "g"}
 
 
@@ -50,7 +51,11 @@ class Ended(DebuggerError):
 
 
 class Missed(DebuggerError):
-    """Bochs ran past a breakpoint and stopped one instruction late."""
+    """Bochs ran past a breakpoint and stopped one instruction late, when the CPU had executed so many."""
+
+    def __init__(self, address: int, executed: int):
+        super().__init__(f"Bochs ran past {address:#x}")
+        self.executed = executed
 
 
 def instruction_after(elf: Path, address: int) -> int:
@@ -85,15 +90,15 @@ class BochsDebugger:
         (request.folder / "symbols").write_text(symbols_of(elf))
         configuration = bochs.configuration(request) + "debug_symbols: file=symbols\n"
         (request.folder / "bochsrc").write_text(configuration)
-        self.start(request.folder)
+        self.open(request.folder)
 
-    def start(self, folder: Path) -> None:
+    def open(self, folder: Path) -> None:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, TERMINAL_SIZE)
         # On a dumb terminal the debugger's line editor sends no escape sequences. The machine's own screen does not
         # come here: Bochs opens another terminal for it.
-        self.process = start([bochs.program(), "-q", "-f", "bochsrc"], cwd=folder, stdin=theirs, stdout=theirs,
-                             stderr=theirs, start_new_session=True, env={**os.environ, "TERM": "dumb"})
+        self.process = run.start([bochs.program(), "-q", "-f", "bochsrc"], cwd=folder, stdin=theirs, stdout=theirs,
+                                 stderr=theirs, start_new_session=True, env={**os.environ, "TERM": "dumb"})
         os.close(theirs)
         self.terminal = fdspawn(ours)
         try:
@@ -212,24 +217,41 @@ class BochsDebugger:
         self.clear_breakpoints()
         seen = self.registers()["rip"]
         if behind and seen == behind:
-            raise Missed(f"Bochs ran past {address:#x}")
+            raise Missed(address, self.executed())
         if seen != address:
             raise DebuggerError(f"the machine stopped at {seen:#x} instead of {address:#x}")
 
+    def executed(self) -> int:
+        """How many instructions the CPU has executed since the machine started."""
+        return int("".join(self.command(f'show "cpu{self.cpu}.icount"')).split()[-1])
 
-def start_at(request: Request, elf: Path, address: int) -> BochsDebugger:
-    """A machine that stands at an address of the kernel for the first time. Whether Bochs runs past a breakpoint
-    depends on the number of instructions since the last stop, so a second try stops earlier, and then elsewhere."""
-    for extra in range(3):
-        debugger = BochsDebugger(request, elf)
-        try:
-            if extra:
-                debugger.command(f"s {extra}")
-            debugger.run_to(address)
-            return debugger
-        except Missed:
-            debugger.close()
-        except BaseException:
-            debugger.close()
-            raise
-    raise Missed(f"Bochs ran past {address:#x} each time")
+    def creep_to(self, address: int, waypoint: int, executed: int) -> None:
+        """Comes to an address that run_to() has missed. Step by step from the start would take too long, but the same
+        machine executes the same instructions again, so it can be left to itself until shortly before."""
+        self.run_to(waypoint)
+        self.command(f"s all {executed - self.executed() - MARGIN}")
+        for _ in range(2 * MARGIN):
+            if self.registers()["rip"] == address:
+                return
+            self.command("s")
+        raise Missed(address, executed)
+
+
+def start(request: Request, elf: Path, way: Callable[[BochsDebugger], None]) -> BochsDebugger:
+    """A machine that has gone some way."""
+    debugger = BochsDebugger(request, elf)
+    try:
+        way(debugger)
+    except BaseException:
+        debugger.close()
+        raise
+    return debugger
+
+
+def start_at(request: Request, elf: Path, address: int, waypoint: int) -> BochsDebugger:
+    """A machine that stands at an address of the kernel for the first time. It comes past the waypoint before."""
+    try:
+        return start(request, elf, lambda debugger: debugger.run_to(address))
+    except Missed as missed:
+        executed = missed.executed
+    return start(request, elf, lambda debugger: debugger.creep_to(address, waypoint, executed))

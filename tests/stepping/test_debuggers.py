@@ -1,0 +1,79 @@
+# What the drivers of the two debuggers do beyond following a walk.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import pytest
+
+from machine.bochs_debugger import BochsDebugger, Missed, instruction_after, start_at
+from machine.prepare import prepare
+from machine.walk import Kernel
+from machines import in_bochs, in_qemu
+
+pytestmark = pytest.mark.needs("grub")
+
+
+@pytest.mark.needs("qemu")
+def test_an_nmi_before_swapgs_is_exact(tmp_path):
+    """An NMI strikes between SYSCALL and SWAPGS, and the kernel gives the program's GS back. Without the request that
+    makes QEMU's steps ordinary ones, none comes: seen."""
+    with in_qemu("03", tmp_path) as (debugger, kernel):
+        entry = kernel.addresses["syscall_entry"]
+        debugger.run_to(entry)
+        before = debugger.registers()
+        assert "Unknown command" not in debugger.monitor("nmi")
+        debugger.step()
+        struck = debugger.registers()
+        assert struck["rip"] != kernel.addresses["syscall_entry.step2"]
+        assert debugger.read(struck["rsp"], 8) == entry, "the frame does not lead back to syscall_entry"
+        assert struck["gs_base"] == before["gs_base"] != before["kernel_gs_base"]
+        debugger.run_to(kernel.addresses["syscall_entry.step2"])
+        after = debugger.registers()
+        assert (after["gs_base"], after["kernel_gs_base"]) == (before["kernel_gs_base"], before["gs_base"])
+
+
+@pytest.mark.needs("bochs")
+def test_bochs_with_several_cpus_runs_past_a_breakpoint(tmp_path):
+    """Bochs 2.7 does not see a breakpoint that is five instructions away. The second breakpoint behind it stops the
+    machine, and the driver says so. With a Bochs that has no such gap, run_to() ends as it should."""
+    with in_bochs("03", tmp_path, cpus=2) as (debugger, kernel):
+        address = kernel.addresses["syscall_entry"]
+        debugger.run_to(address)
+        for _ in range(5):
+            address = instruction_after(debugger.elf, address)
+        try:
+            debugger.run_to(address)
+            expected = address
+        except Missed:
+            expected = instruction_after(debugger.elf, address)
+        assert debugger.registers()["rip"] == expected
+
+
+@pytest.mark.needs("bochs")
+def test_a_breakpoint_that_is_missed_is_reached_all_the_same(tmp_path, monkeypatch):
+    """As if Bochs ran past syscall_entry, which depends on the kernel's every instruction: it is reached by counting.
+    Seen to fail: with a wait for 100 instructions more."""
+    request, elf = prepare("03", tmp_path, cpus=2)
+    addresses = Kernel(elf).addresses
+    entry = addresses["syscall_entry"]
+    run_to = BochsDebugger.run_to
+
+    def miss_the_entry(debugger: BochsDebugger, address: int) -> None:
+        run_to(debugger, address)
+        if address == entry:
+            debugger.command("s")
+            raise Missed(address, debugger.executed())
+
+    monkeypatch.setattr(BochsDebugger, "run_to", miss_the_entry)
+    debugger = start_at(request, elf, entry, addresses["kernel_main"])
+    seen = debugger.registers()
+    debugger.close()
+    assert seen["rip"] == entry
+
+
+@pytest.mark.needs("bochs")
+def test_memory_that_is_not_there(tmp_path):
+    with in_bochs("03", tmp_path) as (debugger, kernel):
+        debugger.run_to(kernel.addresses["kernel_main"])
+        assert debugger.read(kernel.addresses["kernel_main"], 1) != 0
+        with pytest.raises(LookupError):
+            debugger.read(0x123456789000, 8)

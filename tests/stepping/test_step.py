@@ -1,0 +1,157 @@
+# `make step` as a person uses it, in a terminal.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+import pexpect
+import pytest
+
+from harness import ROOT, alive, children, wait_until
+
+pytestmark = pytest.mark.needs("bochs", "grub")
+STEP = [sys.executable, str(ROOT / "tools/step")]
+
+
+def descendants(pid: int) -> list[int]:
+    return [one for child in children(pid) for one in [child, *descendants(child)]]
+
+
+class Terminal(pexpect.spawn):
+    """A terminal in which `make step` runs."""
+
+    def __init__(self, folder: Path, words: tuple[str, ...]):
+        super().__init__("make", ["-C", str(ROOT), "step", *words], timeout=60, encoding="utf-8",
+                         dimensions=(50, 100), env={**os.environ, "TMPDIR": str(folder)})
+        self.started: set[int] = {self.pid}
+
+    def text_above(self, number: int) -> str:
+        """Waits for the prompt of that number, and gives what stands above it."""
+        self.expect_exact(f"<bochs:{number}> ")
+        self.started.update(descendants(self.pid))
+        return self.before.replace("\r\n", "\n")
+
+    def answer(self, number: int, text: str) -> str:
+        """Types a command at the prompt of that number, and gives what comes of it."""
+        self.sendline(text)
+        return self.text_above(number + 1)
+
+
+@contextmanager
+def stepping(folder: Path, *words: str) -> Iterator[Terminal]:
+    """`make step` in a terminal. When the test is done with it, it must end, and leave no process and no file."""
+    terminal = Terminal(folder, words)
+    try:
+        terminal.expect("Stage .* in Bochs, ")
+        terminal.started.update(descendants(terminal.pid))
+        yield terminal
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        assert wait_until(lambda: not any(map(alive, terminal.started))), "a process is left"
+        assert list(folder.iterdir()) == []
+    finally:
+        terminal.close(force=True)
+
+
+def test_a_session(tmp_path):
+    """Seen to fail: with the breakpoint at kernel_main, without the text, without the copying of COM1, and, for the
+    processes, with a Bochs that is not stopped at the end."""
+    with stepping(tmp_path, "STAGE=03") as terminal:
+        above = terminal.text_above(1)
+        for part in ("ringstep, stage 03", "point 1 of 10: syscall_entry", "kernel/syscall_entry.S:", "ring 0",
+                     "Look at:", "gs_base", 'show "MSR.kernelgsbase"', "Type next:", "point 2, syscall_entry.step2"):
+            assert part in above
+        assert "NOT SO" not in above
+        registers = terminal.answer(1, "r")
+        assert re.search(r"^rip: ffffffff_8[0-9a-f]{7}$", registers, re.MULTILINE) and "rsp: 00007f" in registers
+        assert "===" not in registers, "nothing has moved, so there is nothing to tell"
+        assert "(syscall_entry.step2+0): mov qword ptr gs:" in terminal.answer(2, "u /2")
+        stepped = terminal.answer(3, "s")
+        assert "point 2 of 10: syscall_entry.step2" in stepped and "(boot_pcr)" in stepped
+        assert "point 3 of 10: syscall_entry.step3" in terminal.answer(4, "c")
+        assert "point 4 of 10" in terminal.answer(5, ""), "an empty line repeats the last command"
+        assert "syntax error" in terminal.answer(6, "nonsense"), "the debugger itself answers"
+        terminal.sendline("q")
+    assert terminal.exitstatus == 0
+
+
+def test_a_whole_walk_and_the_kernels_end(tmp_path):
+    """By `c` alone one comes to each point, and with the breakpoints gone to the end; COM1 shows above the prompts."""
+    with stepping(tmp_path, "STAGE=03", "WALK=syscall-round-trip") as terminal:
+        text = terminal.text_above(1)
+        for number in range(1, 10):
+            assert f"point {number} of 10" in text
+            text = terminal.answer(number, "c")
+        assert "point 10 of 10: where rcx pointed" in text and "ring 3" in text
+        breakpoints = re.findall(r"^ *(\d+) lbreakpoint", terminal.answer(10, "blist"), re.MULTILINE)
+        assert len(breakpoints) == 10
+        for number, breakpoint in enumerate(breakpoints, 11):
+            terminal.answer(number, f"d {breakpoint}")
+        text = terminal.answer(21, "c")
+        assert "task 1 (hello by syscall): exit 0\n" in text and "all programs have ended\n" in text
+        assert "The kernel has ended its run." in text
+        terminal.sendline("q")
+    assert terminal.exitstatus == 0
+
+
+def test_two_cpus(tmp_path):
+    """Bochs may run past a breakpoint with two CPUs; the first point is exact all the same."""
+    with stepping(tmp_path, "STAGE=03", "CPUS=2") as terminal:
+        above = terminal.text_above(1)
+        assert "point 1 of 10: syscall_entry" in above and "CPU 0" in above
+        assert "=== 0x" in terminal.answer(1, "set $cpu=1"), "the other CPU waits in the BIOS"
+        assert "CPU1:" in terminal.answer(2, "r")
+        terminal.sendline("q")
+    assert terminal.exitstatus == 0
+
+
+def test_a_stage_without_a_walk(tmp_path):
+    with stepping(tmp_path, "STAGE=00") as terminal:
+        above = terminal.text_above(1)
+        assert "=== kernel_main " in above and "The stage has no walk" in above
+        terminal.sendeof()
+    assert terminal.exitstatus == 0
+
+
+def test_ctrl_c_stops_a_running_machine_and_then_ends_the_session(tmp_path):
+    with stepping(tmp_path, "STAGE=00") as terminal:
+        terminal.text_above(1)
+        assert "The kernel has ended its run." in terminal.answer(1, "c")
+        terminal.sendline("c")                  # now it halts, for good
+        terminal.expect_exact("c\r\n")
+        terminal.sendintr()
+        assert "machine_exit" in terminal.text_above(3)
+        terminal.sendintr()
+
+
+def test_ctrl_c_before_the_prompt(tmp_path):
+    with stepping(tmp_path, "STAGE=03") as terminal:
+        terminal.sendintr()
+
+
+def test_a_closed_terminal(tmp_path):
+    with stepping(tmp_path, "STAGE=00") as terminal:
+        terminal.text_above(1)
+        os.kill(terminal.pid, signal.SIGHUP)
+        os.kill(children(terminal.pid)[0], signal.SIGHUP)
+
+
+def refused(*words: str, **environment: str) -> str:
+    done = subprocess.run([*STEP, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=60, env={**os.environ, **environment})
+    assert done.returncode == 2 and "Traceback" not in done.stdout
+    return done.stdout
+
+
+def test_what_cannot_be_stepped_is_said(tmp_path):
+    assert "there is no stage '77'; there are 00, " in refused("--stage", "77")
+    assert "stage 03 has no walk 'nowhere'; it has syscall-round-trip" in refused("--stage", "03", "--walk", "nowhere")
+    assert "Bochs has 1 to 15 CPUs, not 0" in refused("--cpus", "0")
+    assert "sudo apt-get install bochs" in refused("--stage", "03", PATH=str(tmp_path))
