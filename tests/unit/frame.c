@@ -150,8 +150,8 @@ static void test_any_map(void)
 {
     /* mutant kernel/frame.c: extent->start = page_align_up(end); => extent->start = page_align_down(end) + PAGE_SIZE; */
     /* mutant kernel/frame.c: extent->end = page_align_down(start); => extent->end = page_align_up(start); */
-    /* mutant kernel/frame.c: moved |= moved_by(extent, module->start, module->end); => */
-    /* mutant kernel/frame.c: moved |= moved_by(extent, (uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE); => */
+    /* mutant kernel/frame.c: cut(extent, module->start, module->end); => ; */
+    /* mutant kernel/frame.c: cut(extent, (uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE); => ; */
     /* mutant kernel/frame.c: virt_to_phys(boot_info) + boot_info->total_size => virt_to_phys(boot_info) + 1 */
     /* mutant kernel/frame.c: if (memory.type != MEMORY_AVAILABLE) => if (0) */
     /* mutant kernel/frame.c: (!best.end || e.start < best.start) => !best.end */

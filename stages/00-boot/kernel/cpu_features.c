@@ -7,15 +7,15 @@
 enum { EAX, EBX, ECX, EDX };
 
 static const struct {
-    const char *name;
+    const char *name; /* with a blank before it, for the list */
     uint32_t leaf;
     uint8_t reg, bit;
-} features[CPU_FEATURES] = {
-    [CPU_APIC] = {"apic", 1, EDX, 9},       [CPU_FXSR] = {"fxsr", 1, EDX, 24},
-    [CPU_NX] = {"nx", 0x80000001, EDX, 20}, [CPU_SYSCALL] = {"syscall", 0x80000001, EDX, 11},
-    [CPU_SMEP] = {"smep", 7, EBX, 7},       [CPU_SMAP] = {"smap", 7, EBX, 20},
-    [CPU_UMIP] = {"umip", 7, ECX, 2},       [CPU_FSGSBASE] = {"fsgsbase", 7, EBX, 0},
-    [CPU_X2APIC] = {"x2apic", 1, ECX, 21},
+} features[] = {
+    [CPU_APIC] = {" apic", 1, EDX, 9},       [CPU_FXSR] = {" fxsr", 1, EDX, 24},
+    [CPU_NX] = {" nx", 0x80000001, EDX, 20}, [CPU_SYSCALL] = {" syscall", 0x80000001, EDX, 11},
+    [CPU_SMEP] = {" smep", 7, EBX, 7},       [CPU_SMAP] = {" smap", 7, EBX, 20},
+    [CPU_UMIP] = {" umip", 7, ECX, 2},       [CPU_FSGSBASE] = {" fsgsbase", 7, EBX, 0},
+    [CPU_X2APIC] = {" x2apic", 1, ECX, 21},
 };
 
 bool cpu_has(enum cpu_feature feature) {
@@ -30,13 +30,11 @@ bool cpu_has(enum cpu_feature feature) {
 void cpu_features_check(void) {
     uint32_t id[4];
     char list[80] = "", *end = list;
-    for (enum cpu_feature f = 0; f < CPU_FEATURES; f++) {
-        if (f <= CPU_LAST_REQUIRED && !cpu_has(f))
-            panic("this CPU has no %s, and ringstep needs it", features[f].name);
-        if (!cpu_has(f))
-            continue;
-        *end++ = ' ';
-        for (const char *c = features[f].name; *c; c++)
+    for (enum cpu_feature f = 0; f < ARRAY_LENGTH(features); f++) {
+        bool has = cpu_has(f);
+        if (!has && f <= CPU_SYSCALL)
+            panic("this CPU has no%s, and ringstep needs it", features[f].name);
+        for (const char *c = has ? features[f].name : ""; *c; c++)
             *end++ = *c;
     }
     cpuid(0, id);

@@ -18,37 +18,36 @@ static uint64_t free_count;
 extern char image_start[], image_end[];
 
 /* Takes [start, end) out of the extent: cuts off its tail, or else moves its start up. */
-static bool moved_by(struct extent *extent, uint64_t start, uint64_t end) {
+static void cut(struct extent *extent, uint64_t start, uint64_t end) {
     if (end <= extent->start || start >= extent->end)
-        return false;
-    if (page_align_down(start) > extent->start) {
+        return;
+    if (page_align_down(start) > extent->start)
         extent->end = page_align_down(start);
-        return false;
-    }
-    extent->start = page_align_up(end);
-    return true;
+    else
+        extent->start = page_align_up(end);
 }
 
-/* Takes out all that is in use since before the kernel began. True if the start moved: then look again. */
-static bool moved_by_any(struct extent *extent) {
+/* Takes out all that is in use since before the kernel began. */
+static void cut_all_used(struct extent *extent) {
     struct multiboot2_memory memory;
-    bool moved = moved_by(extent, 0, 0x100000); /* BIOS data, the VGA screen, the page where other CPUs start */
-    moved |= moved_by(extent, (uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE);
-    moved |= moved_by(extent, virt_to_phys(boot_info), virt_to_phys(boot_info) + boot_info->total_size);
     const struct multiboot2_module *module = NULL;
+    cut(extent, 0, 0x100000); /* BIOS data, the VGA screen, the page where other CPUs start */
+    cut(extent, (uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE);
+    cut(extent, virt_to_phys(boot_info), virt_to_phys(boot_info) + boot_info->total_size);
     while ((module = multiboot2_find(boot_info, MULTIBOOT2_MODULE, module)))
-        moved |= moved_by(extent, module->start, module->end);
+        cut(extent, module->start, module->end);
     for (unsigned n = 0; multiboot2_memory(boot_info, n, &memory); n++)
         if (memory.type != MEMORY_AVAILABLE) /* it wins where entries overlap */
-            moved |= moved_by(extent, memory.base, memory.base + memory.length);
-    return moved;
+            cut(extent, memory.base, memory.base + memory.length);
 }
 
 /* The lowest free extent at or above the given address; empty (start 0) at the end of memory. */
 static struct extent next_extent(uint64_t from) {
-    for (;;) {
-        struct extent best = {0, 0};
+    struct extent best;
+    uint64_t start;
+    do {
         struct multiboot2_memory memory;
+        best = (struct extent){0, 0};
         for (unsigned n = 0; multiboot2_memory(boot_info, n, &memory); n++) {
             struct extent e = {page_align_up(memory.base), page_align_down(memory.base + memory.length)};
             if (e.start < from)
@@ -56,12 +55,11 @@ static struct extent next_extent(uint64_t from) {
             if (memory.type == MEMORY_AVAILABLE && e.start < e.end && (!best.end || e.start < best.start))
                 best = e;
         }
-        if (!best.end)
-            return best;
-        if (!moved_by_any(&best) && best.start < best.end)
-            return best;
+        start = best.start;
+        cut_all_used(&best);
         from = best.start;
-    }
+    } while (best.start != start); /* moved up: what was passed before may now be in the way */
+    return best;
 }
 
 void frame_init(const struct multiboot2_info *info) {

@@ -54,20 +54,8 @@ void console_put(char c);
 void console_write(const char *text, size_t size);
 void console_fresh_line(void);
 
-/* cpu_features.c: what this CPU can do, by CPUID. */
-enum cpu_feature {
-    CPU_APIC,
-    CPU_FXSR,
-    CPU_NX,
-    CPU_SYSCALL,
-    CPU_LAST_REQUIRED = CPU_SYSCALL,
-    CPU_SMEP,
-    CPU_SMAP,
-    CPU_UMIP,
-    CPU_FSGSBASE,
-    CPU_X2APIC,
-    CPU_FEATURES
-};
+/* cpu_features.c: what this CPU can do, by CPUID. Those up to CPU_SYSCALL are needed. */
+enum cpu_feature { CPU_APIC, CPU_FXSR, CPU_NX, CPU_SYSCALL, CPU_SMEP, CPU_SMAP, CPU_UMIP, CPU_FSGSBASE, CPU_X2APIC };
 
 bool cpu_has(enum cpu_feature feature);
 

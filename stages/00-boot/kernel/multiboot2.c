@@ -3,20 +3,13 @@
 #include <kernel/kernel.h>
 
 /* A tag that is shorter than its structure is passed over as if it were not there. */
-static uint32_t least_size(uint32_t type) {
-    switch (type) {
-    case MULTIBOOT2_COMMAND_LINE:
-        return sizeof(struct multiboot2_command_line);
-    case MULTIBOOT2_MODULE:
-        return sizeof(struct multiboot2_module);
-    case MULTIBOOT2_MEMORY_MAP:
-        return sizeof(struct multiboot2_memory_map);
-    case MULTIBOOT2_FRAMEBUFFER:
-        return offsetof(struct multiboot2_framebuffer, type) + 1;
-    default:
-        return sizeof(struct multiboot2_tag);
-    }
-}
+static const uint32_t least_size[] = {
+    [MULTIBOOT2_COMMAND_LINE] = sizeof(struct multiboot2_command_line),
+    [MULTIBOOT2_MODULE] = sizeof(struct multiboot2_module),
+    [MULTIBOOT2_MEMORY_MAP] = sizeof(struct multiboot2_memory_map),
+    [MULTIBOOT2_FRAMEBUFFER] = offsetof(struct multiboot2_framebuffer, type) + 1,
+    [MULTIBOOT2_RSDP_NEW] = 0, /* the last type; both kinds of RSDP are checked in acpi.c */
+};
 
 const void *multiboot2_find(const struct multiboot2_info *info, uint32_t type, const void *previous) {
     const uint8_t *start = (const uint8_t *)info;
@@ -26,7 +19,7 @@ const void *multiboot2_find(const struct multiboot2_info *info, uint32_t type, c
         const struct multiboot2_tag *tag = (const void *)(start + offset);
         if (tag->type == MULTIBOOT2_END || tag->size < sizeof(*tag) || tag->size > info->total_size - offset)
             break; /* behind a wrong size nothing can be found */
-        if (passed && tag->type == type && tag->size >= least_size(type))
+        if (passed && tag->type == type && tag->size >= least_size[type])
             return tag;
         passed = passed || tag == previous;
         offset += ((uint64_t)tag->size + 7) & ~7ull;
@@ -34,19 +27,17 @@ const void *multiboot2_find(const struct multiboot2_info *info, uint32_t type, c
     return NULL;
 }
 
-int multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct multiboot2_memory *memory) {
+bool multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct multiboot2_memory *memory) {
     const struct multiboot2_memory_map *map = multiboot2_find(info, MULTIBOOT2_MEMORY_MAP, NULL);
-    if (!map || map->entry_size < sizeof(*memory))
-        return 0;
-    if (n >= (map->tag.size - sizeof(*map)) / map->entry_size)
-        return 0;
+    if (!map || map->entry_size < sizeof(*memory) || n >= (map->tag.size - sizeof(*map)) / map->entry_size)
+        return false;
     const uint8_t *entry = (const uint8_t *)(map + 1) + (uint64_t)n * map->entry_size;
     memcpy(memory, entry, sizeof(*memory)); /* entry_size need not keep it aligned */
     if (memory->base > DIRECT_SIZE)
         memory->base = DIRECT_SIZE;
     if (memory->length > DIRECT_SIZE - memory->base)
         memory->length = DIRECT_SIZE - memory->base;
-    return 1;
+    return true;
 }
 
 const char *multiboot2_string(const struct multiboot2_tag *tag, const char *string) {

@@ -25,17 +25,15 @@ static void schedule_with_flags(uint64_t flags) {
         panic("a thread left with the flags 0x%lx and came back with 0x%lx", flags, found & FLAGS);
 }
 
-static void with_flags(void) {
+static void switch_often(uint64_t flags, const char *how) {
     for (int i = 0; i < ROUNDS; i++)
-        schedule_with_flags(FLAGS);
-    printk("kernel thread %u: switched %d times with DF, AC and ID set, and kept them\n", current()->id, ROUNDS);
+        schedule_with_flags(flags);
+    printk("kernel thread %u: switched %d times with %s\n", current()->id, ROUNDS, how);
 }
 
-static void without_flags(void) {
-    for (int i = 0; i < ROUNDS; i++)
-        schedule_with_flags(0);
-    printk("kernel thread %u: switched %d times with them clear, and never saw them\n", current()->id, ROUNDS);
-}
+static void with_flags(void) { switch_often(FLAGS, "DF, AC and ID set, and kept them"); }
+
+static void without_flags(void) { switch_often(0, "them clear, and never saw them"); }
 
 void flag_threads_start(void) {
     struct task *one = thread_create(with_flags), *other = thread_create(without_flags);

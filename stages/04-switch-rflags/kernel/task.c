@@ -9,17 +9,15 @@ static unsigned alive = 1; /* started and not yet destroyed; the 1 is task_start
 
 /* A task with a stack. program: also with an address space. */
 static struct task *create(bool program) {
-    uint64_t frame = frame_alloc_zeroed(), stack = kernel_stack_alloc();
+    uint64_t frame = frame_alloc_zeroed();
+    if (!frame)
+        return NULL;
     struct task *task = phys_to_virt(frame);
-    if (frame && stack && (!program || address_space_create(&task->space))) {
-        task->kernel_stack_top = stack;
-        task->id = ++last_id;
+    task->id = ++last_id;
+    task->kernel_stack_top = kernel_stack_alloc();
+    if (task->kernel_stack_top && (!program || address_space_create(&task->space)))
         return task;
-    }
-    if (stack)
-        kernel_stack_free(stack);
-    if (frame)
-        frame_free(frame);
+    task_destroy(task);
     return NULL;
 }
 
@@ -64,7 +62,8 @@ static void drop_alive(void) {
 void task_destroy(struct task *task) {
     if (task->space.cr3)
         address_space_destroy(&task->space);
-    kernel_stack_free(task->kernel_stack_top);
+    if (task->kernel_stack_top)
+        kernel_stack_free(task->kernel_stack_top);
     frame_free(virt_to_phys(task));
 }
 
