@@ -1,6 +1,6 @@
 # The texts: what tools/lesson writes is up to date, a change of an excerpt or of its source is noticed, links lead
-# somewhere, functions that a lesson speaks of exist. Each check is run over the real tree, and over a copy with a mistake
-# made in it, where it must complain. So each is seen to fail each time the tests run.
+# somewhere, functions that a lesson speaks of exist. Each check is run over the real tree, and over a copy with a
+# mistake made in it, where it must complain. So each is seen to fail each time the tests run.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def test_written():
     (LESSON, "\n    swapgs ", "\n    swap_gs ", "-    swap_gs "),
     # its source has changed, in a lower stage, too
     ("stages/03-syscall-swapgs/kernel/syscall_entry.S", "    sysretq", "    iretq", "+    iretq"),
-    ("stages/02-gs-pcr/kernel/pcr.h", "    uint64_t user_rsp; ", "    uint64_t rsp_of_user; ", "+    uint64_t rsp_of_user; "),
+    ("stages/02-gs-pcr/kernel/pcr.h", " user_rsp; ", " rsp_of_user; ", "+    uint64_t rsp_of_user; "),
     # a file's purpose, and so a line of the tables
     ("stages/02-gs-pcr/kernel/pcr.h", "/* pcr.h: the", "/* pcr.h: a", "| a processor control region"),
     # no such name, no such file, no end
-    (LESSON, "excerpt: kernel/syscall_entry.S syscall_entry ", "excerpt: kernel/syscall_entry.S entry ", "has no 'entry'"),
+    (LESSON, "kernel/syscall_entry.S syscall_entry -->", "kernel/syscall_entry.S entry -->", "has no 'entry'"),
     (LESSON, "excerpt: kernel/syscall_entry.S", "excerpt: kernel/entry.S", "stage 03 has no kernel/entry.S"),
     (LESSON, "<!-- end -->", "", "a marker without its <!-- end -->"),
     # typed into what a run has printed
