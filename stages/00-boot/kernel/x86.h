@@ -77,6 +77,12 @@
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
+/* Where a descriptor table lies; what LGDT and LIDT load. */
+struct table_pointer {
+    uint16_t limit; /* the last byte, not the size */
+    uint64_t base;
+} __attribute__((packed));
+
 static inline void outb(uint16_t port, uint8_t value) { __asm__ volatile("out %1, %0" : : "a"(value), "Nd"(port)); }
 
 static inline uint8_t inb(uint16_t port) {

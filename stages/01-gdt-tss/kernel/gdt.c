@@ -28,10 +28,7 @@ void gdt_fill(uint64_t gdt[GDT_ENTRIES], struct tss *tss) {
 }
 
 void gdt_load(uint64_t gdt[GDT_ENTRIES]) {
-    struct {
-        uint16_t limit; /* the last byte, not the size */
-        uint64_t base;
-    } __attribute__((packed)) gdtr = {GDT_ENTRIES * sizeof(uint64_t) - 1, (uint64_t)gdt};
+    struct table_pointer gdtr = {GDT_ENTRIES * sizeof(uint64_t) - 1, (uint64_t)gdt};
     /* LGDT changes no segment register: each goes on with the old table's descriptor until it is loaded anew. CS can be
      * loaded by a far return only. Null data segments do in 64-bit mode, in SS too as long as it is ring 0. */
     __asm__ volatile("lgdt %0\n\t"

@@ -2,12 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/task.h>
 
-#define SIGILL  4
-#define SIGTRAP 5
-#define SIGBUS  7
-#define SIGFPE  8
-#define SIGSEGV 11
-
 /* Names, and the signal by which Linux ends a program. Source: SDM 3A, "Exception and Interrupt Reference". */
 static const struct {
     const char *name, *text;

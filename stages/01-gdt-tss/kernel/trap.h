@@ -3,6 +3,13 @@
 #pragma once
 #include <kernel/trap_frame.h>
 
+/* The signals by which Linux ends a program. */
+#define SIGILL  4
+#define SIGTRAP 5
+#define SIGBUS  7
+#define SIGFPE  8
+#define SIGSEGV 11
+
 enum {
     VECTOR_DB = 1,
     VECTOR_NMI = 2,

@@ -2,8 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/sched.h>
 
-#define SIGSEGV 11
-
 extern char iretq_to_user[] __asm__("interrupt_return.step3");
 
 /* A fault of the IRETQ to ring 3: the kernel has built a wrong frame, but only this task is lost. */
