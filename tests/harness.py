@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
+# Python is not to be made to write at once: that is tools/boot's own affair.
+os.environ.pop("PYTHONUNBUFFERED", None)
 BOOT = [sys.executable, str(ROOT / "tools/boot")]
 
 

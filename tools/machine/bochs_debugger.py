@@ -225,10 +225,15 @@ class BochsDebugger:
         """How many instructions the CPU has executed since the machine started."""
         return int("".join(self.command(f'show "cpu{self.cpu}.icount"')).split()[-1])
 
-    def creep_to(self, address: int, waypoint: int, executed: int) -> None:
+    def creep_to(self, address: int, executed: int) -> None:
         """Comes to an address that run_to() has missed. Step by step from the start would take too long, but the same
         machine executes the same instructions again, so it can be left to itself until shortly before."""
-        self.run_to(waypoint)
+        with open(self.elf, "rb") as file:
+            entry = ELFFile(file).header.e_entry
+        try:
+            self.run_to(entry)
+        except Missed:
+            pass                # a little further is as good
         self.command(f"s all {executed - self.executed() - MARGIN}")
         for _ in range(2 * MARGIN):
             if self.registers()["rip"] == address:
@@ -248,10 +253,10 @@ def start(request: Request, elf: Path, way: Callable[[BochsDebugger], None]) -> 
     return debugger
 
 
-def start_at(request: Request, elf: Path, address: int, waypoint: int) -> BochsDebugger:
-    """A machine that stands at an address of the kernel for the first time. It comes past the waypoint before."""
+def start_at(request: Request, elf: Path, address: int) -> BochsDebugger:
+    """A machine that stands at an address of the kernel for the first time."""
     try:
         return start(request, elf, lambda debugger: debugger.run_to(address))
     except Missed as missed:
         executed = missed.executed
-    return start(request, elf, lambda debugger: debugger.creep_to(address, waypoint, executed))
+    return start(request, elf, lambda debugger: debugger.creep_to(address, executed))

@@ -2,12 +2,16 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/kernel.h>
 
+static volatile bool always = true, never;
+
 __attribute__((noinline)) static void inner(void) {
-    panic("on purpose, %u", 42);
+    if (always)
+        panic("on purpose, %u", 42);
 }
 
 __attribute__((noinline)) static void outer(void) {
     inner();
+    never = true; /* where the call returns to */
 }
 
 _Noreturn void kernel_main(uint32_t boot_information) {
