@@ -53,8 +53,7 @@ def test_a_breakpoint_that_is_missed_is_reached_all_the_same(tmp_path, monkeypat
     """As if Bochs ran past syscall_entry, which depends on the kernel's every instruction: it is reached by counting.
     Seen to fail: with a wait for 100 instructions more."""
     request, elf = prepare("03", tmp_path, cpus=2)
-    addresses = Kernel(elf).addresses
-    entry = addresses["syscall_entry"]
+    entry = Kernel(elf).addresses["syscall_entry"]
     run_to = BochsDebugger.run_to
 
     def miss_the_entry(debugger: BochsDebugger, address: int) -> None:
@@ -64,7 +63,7 @@ def test_a_breakpoint_that_is_missed_is_reached_all_the_same(tmp_path, monkeypat
             raise Missed(address, debugger.executed())
 
     monkeypatch.setattr(BochsDebugger, "run_to", miss_the_entry)
-    debugger = start_at(request, elf, entry, addresses["kernel_main"])
+    debugger = start_at(request, elf, entry)
     seen = debugger.registers()
     debugger.close()
     assert seen["rip"] == entry
