@@ -12,6 +12,7 @@ extern char **environ;
 void _start(void);
 
 int main(int argc, char **argv) {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* whole lines, or the kernel's own could come between */
     const Elf64_Phdr *headers = (const void *)getauxval(AT_PHDR);
     const unsigned char *random = (const void *)getauxval(AT_RANDOM);
     uint32_t mxcsr;

@@ -14,6 +14,7 @@ static long long now(void) {
 }
 
 int main(void) {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* whole lines, or the kernel's own could come between */
     static const long naps[] = {0, 1, 1000, 1000000, 15000000, 60000000};
     long long first = now(), before = first, after;
     bool backwards = false;

@@ -152,6 +152,7 @@ static void try_wide(void) {
 }
 
 int main(int argc, char **argv) {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* whole lines, or the kernel's own could come between */
     if (argc > 1 && strcmp(argv[1], "clock") == 0) {
         try_clock();
     } else if (argc > 1 && strcmp(argv[1], "wide") == 0) {

@@ -20,6 +20,7 @@ static volatile long double long_one = 1, long_three = 3;
 static volatile float float_one = 1, float_three = 3;
 
 int main(void) {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* whole lines, or the kernel's own could come between */
     double sum = 0;
     long double long_sum = 0;
 

@@ -148,6 +148,7 @@ static int access_that_ends_it(const char *name) {
 }
 
 int main(int argc, char **argv) {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* whole lines, or the kernel's own could come between */
     if (argc > 1)
         return access_that_ends_it(argv[1]);
     try_brk();

@@ -59,6 +59,7 @@ static void sort_words(void) {
 }
 
 int main(void) {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* whole lines, or the kernel's own could come between */
     sort_numbers();
     sort_words();
     return 0;

@@ -6,9 +6,10 @@
 #include <unistd.h>
 
 #define PIECES 100
-#define LARGE  3000
+#define LARGE  3072
 
 int main(void) {
+    usleep(300000); /* until the kernel has said its own lines: these pieces are no whole lines */
     static char large[LARGE];
     static const char *const words[] = {"one ", "", "two ", "three", "\n"};
     struct iovec pieces[PIECES];
@@ -24,7 +25,7 @@ int main(void) {
     lengths[2] = writev(STDERR_FILENO, pieces, 25);
 
     for (int i = 0; i < LARGE; i++)
-        large[i] = i % 60 == 59 ? '\n' : (char)('0' + i / 60 % 10);
+        large[i] = i % 64 == 63 ? '\n' : (char)('0' + i / 64 % 10);
     lengths[3] = write(STDOUT_FILENO, large, LARGE);
     lengths[4] = write(STDOUT_FILENO, large, 1);
     write(STDOUT_FILENO, "\n", 1);
