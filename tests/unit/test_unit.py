@@ -1,17 +1,16 @@
 # Unit tests of the kernel's plain C, run on the host: each tests/unit/*.c is a program that includes the real sources.
-# Each is also seen to fail: its `mutant` comments name changes of the kernel's source that must turn it red.
+# Each is also seen to fail, on the mutants that it names.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from layers import Variant, merge, stage_folders
+from mutants import Mutant, mutants_of
 
 HERE = Path(__file__).resolve().parent
 CFLAGS = """-std=gnu11 -masm=intel -fms-extensions -g -O1 -fsanitize=address,undefined
@@ -19,27 +18,6 @@ CFLAGS = """-std=gnu11 -masm=intel -fms-extensions -g -O1 -fsanitize=address,und
 WARNINGS = "-Wall -Wextra -Werror".split()
 # The kernel frees nothing at its end, and a leak checker would want to trace the process.
 ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
-MUTANT = re.compile(r"/\* mutant (\S+): (.+?) =>\s*(.*?)\s*\*/", re.DOTALL)
-
-
-class Mutant(NamedTuple):
-    """One change of one source file that the test must notice."""
-
-    file: str
-    old: str
-    new: str
-
-    def apply(self, source: str) -> str:
-        """The changed source. Blanks and line ends count alike, so that formatting changes nothing."""
-        pattern = r"\s+".join(map(re.escape, self.old.split()))
-        found = len(re.findall(pattern, source))
-        assert found == 1, f"{self.file} has '{self.old}' {found} times: renew this mutant"
-        return re.sub(pattern, lambda _: self.new, source)
-
-
-def mutants_of(test: Path) -> list[Mutant]:
-    return [Mutant(*(" ".join(part.split()) for part in match)) for match in MUTANT.findall(test.read_text())]
-
 
 TESTS = sorted(HERE.glob("*.c"))
 MUTANTS = [pytest.param(test, mutant, id=f"{test.stem}-{number}")

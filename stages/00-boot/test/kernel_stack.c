@@ -19,6 +19,7 @@ TEST(kernel_stacks) {
     ok(one && other && one != other, "there are two");
     ok(one % 16 == 0 && other % 16 == 0, "they begin 16-byte aligned");
     ok(usable(one) && usable(other), "all of each is writable and not executable");
+    /* mutant kernel/kernel_stack.c: page = slot + PAGE_SIZE; => page = slot; */
     ok(!mapping_of(guard).present && !mapping_of(other - KERNEL_STACK_SIZE - 1).present, "no page lies below them");
     ok(is_stack_guard(guard) && is_stack_guard(guard - PAGE_SIZE + 1), "all of that page is known as a guard");
     ok(!is_stack_guard(guard + 1) && !is_stack_guard(one - 1), "the stack itself is not");

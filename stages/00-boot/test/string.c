@@ -12,6 +12,7 @@ TEST(flags_that_c_relies_on) {
 TEST(overlapping_moves) {
     char text[] = "0123456789";
     memmove(text + 2, text, 5);
+    /* mutant kernel/string.c: if (d <= s) => if (d) */
     ok(memcmp(text, "0101234789", 10) == 0, "up by two");
     memmove(text, text + 2, 5);
     ok(memcmp(text, "0123434789", 10) == 0, "down by two");

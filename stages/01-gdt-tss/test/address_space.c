@@ -30,6 +30,7 @@ TEST(address_space) {
     user_unmap(&space, TEXT + PAGE_SIZE, PAGE_SIZE);
     ok(user_page(&space, TEXT, false) && !user_page(&space, TEXT + PAGE_SIZE, false), "one page can be unmapped");
     address_space_destroy(&space);
+    /* mutant kernel/address_space.c: frame_free(space->cr3); => ; */
     ok(frame_count_free() == before, "all its memory comes back");
 }
 

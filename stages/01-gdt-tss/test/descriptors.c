@@ -73,6 +73,7 @@ TEST(interrupt_descriptor_table) {
     }
     ok(idtr().limit == 256 * sizeof(struct gate) - 1, "IDTR has room for 256 gates");
     ok(right, "all are interrupt gates to ring 0");
+    /* mutant kernel/idt.c: idt_allow_user(VECTOR_BP); => idt_allow_user(VECTOR_BP), idt_allow_user(VECTOR_PF); */
     ok(closed, "ring 3 may call none but #BP's, and int 0x80 where it is the way in");
     ok(!mapping_of((uint64_t)gates).execute, "the table lies in data");
 }

@@ -42,8 +42,10 @@ TEST(registers) {
     const struct trap_frame *f = &caught.frame;
     const uint64_t in_frame[16] = {f->rax, f->rcx, f->rdx, f->rbx, f->rbp, f->rsi, f->rdi, f->r8,
                                    f->r9,  f->r10, f->r11, f->r12, f->r13, f->r14, f->r15, f->rflags};
+    /* mutant kernel/trap_frame.h: r8, r9, r10, r11, rbx, rbp, r12 => r9, r8, r10, r11, rbx, rbp, r12 */
     ok(memcmp(in_frame, set, sizeof(set)) == 0, "the frame names each register and RFLAGS rightly");
     ok(memcmp(found, set, sizeof(set)) == 0, "all are as they were when the kernel is left");
+    /* mutant kernel/trap_entry.S: STEP(interrupt_entry, 2) cld => STEP(interrupt_entry, 2) */
     ok(!(caught.flags & RFLAGS_DF), "DF is clear in the handler, though an interrupt gate leaves it");
     ok(!(caught.flags & (RFLAGS_IF | RFLAGS_TF | RFLAGS_NT)), "IF, TF and NT are clear there too");
 }

@@ -31,6 +31,7 @@ TEST(nmi_with_any_gs) {
     for (unsigned i = 0; i < ARRAY_LENGTH(bases); i++)
         kept += RAISE(VECTOR_NMI, bases[i]) == bases[i];
     ok(kept == ARRAY_LENGTH(bases), "GS base is as it was");
+    /* mutant kernel/paranoid_entry.S: mov ecx, MSR_GS_BASE wrmsr => mov ecx, MSR_GS_BASE */
     ok(pcr->nmis == before + ARRAY_LENGTH(bases), "each was counted in the true PCR");
     ok(rdmsr(MSR_KERNEL_GS_BASE) == kernel_gs, "the other base was not touched");
     ok(!pcr->in_nmi, "and none is being served any more");

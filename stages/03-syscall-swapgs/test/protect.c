@@ -25,6 +25,7 @@ static bool set_as_the_cpu_has_it(enum cpu_feature feature, uint64_t bit) { retu
 TEST(control_registers) {
     ok(set_as_the_cpu_has_it(CPU_SMEP, CR4_SMEP), "SMEP is on where there is SMEP");
     ok(set_as_the_cpu_has_it(CPU_SMAP, CR4_SMAP), "SMAP is on where there is SMAP");
+    /* mutant kernel/protect.c: cr4 |= CR4_UMIP; => cr4 |= 0; */
     ok(set_as_the_cpu_has_it(CPU_UMIP, CR4_UMIP), "UMIP is on where there is UMIP");
     ok(!(read_cr4() & CR4_FSGSBASE), "programs cannot write FS and GS base without the kernel");
     ok(!(read_cr4() & CR4_TSD), "programs may read the time-stamp counter");

@@ -54,6 +54,7 @@ TEST(copies_that_end_early) {
     ok(refused == tried, "no copy succeeds whose range leaves the pages");
     ok(!copy_to_user(TEXT, buffer, 1), "a read-only page is not written to");
     ok(copy_from_user(buffer, TEXT, 1) && buffer[0] == '\xc3', "but read");
+    /* mutant kernel/user_copy.S: CLAC mov rax, rcx => mov rax, rcx */
     ok(!(read_rflags() & RFLAGS_AC), "AC is clear after a copy that has faulted");
     ok(rdmsr(MSR_GS_BASE) >= DIRECT_BASE, "GS base is still the kernel's");
     leave_space();
@@ -62,6 +63,7 @@ TEST(copies_that_end_early) {
 TEST(addresses_that_are_not_the_programs) {
     char buffer[16] = "";
     enter_space();
+    /* mutant kernel/user_copy.c: address <= USER_TOP && size => size */
     ok(!copy_from_user(buffer, (uint64_t)copy_from_user, 1), "no kernel text");
     ok(!copy_to_user((uint64_t)buffer, buffer, 1), "no kernel stack");
     ok(!copy_from_user(buffer, DIRECT_BASE, 1), "no physical memory");

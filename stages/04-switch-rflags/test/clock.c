@@ -64,6 +64,7 @@ TEST(sleepers) {
     uint64_t elapsed = clock_now() - start;
     schedule();
     stop_ticks();
+    /* mutant kernel/sched.c: (*at)->wake_time <= time => (*at)->wake_time > time */
     ok(count == 2 && woken[0] == 20 && woken[1] == 60, "the one that wakes first is the one with the earlier time");
     ok(elapsed >= 60 * MILLISECOND, "none wakes too early");
 }

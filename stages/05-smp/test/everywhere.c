@@ -4,16 +4,34 @@
 #include <test/everywhere.h>
 
 #define VECTOR_TEST 0x51
-#define TIMEOUT     20000000000 /* ns */
+#define TIMEOUT     40000000000 /* ns */
 
 static void (*running)(void);
-static unsigned finished;
+static unsigned cpus, arrived, finished;
+static uint64_t end;
+
+/* Counts this CPU, and waits until all others are counted as well. False if time runs out. */
+static bool meet(unsigned *count) {
+    __atomic_fetch_add(count, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < cpus) {
+        pause();
+        if (clock_now() > end)
+            return false;
+    }
+    return true;
+}
+
+static bool run(void) {
+    if (!meet(&arrived))
+        return false;
+    running();
+    return meet(&finished);
+}
 
 static bool on_test(struct trap_frame *frame) {
     (void)frame;
     lapic_eoi();
-    running();
-    __atomic_fetch_add(&finished, 1, __ATOMIC_RELEASE);
+    run();
     return true;
 }
 
@@ -25,16 +43,13 @@ unsigned count_cpus(void) {
 }
 
 bool run_everywhere(void (*function)(void)) {
-    uint64_t end = clock_now() + TIMEOUT;
+    end = clock_now() + TIMEOUT;
     running = function;
-    finished = 0;
+    cpus = count_cpus();
+    arrived = finished = 0;
     trap_handle(VECTOR_TEST, on_test);
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
         if (pcr->online && pcr != this_cpu->self)
             ipi_send(pcr->apic_id, ICR_FIXED | VECTOR_TEST);
-    function();
-    while (__atomic_load_n(&finished, __ATOMIC_ACQUIRE) < count_cpus() - 1)
-        if (clock_now() > end)
-            return false;
-    return true;
+    return run();
 }

@@ -49,6 +49,7 @@ TEST(iretq_that_faults) {
         .rip = 0x401000, .cs = SEL_USER_CODE, .rflags = RFLAGS_ONE, .rsp = 0x500000, .ss = SEL_KERNEL_DATA};
     uint64_t waiting = leave();
     ok(fault_was_the_iretqs(), "a stack segment of ring 0 is refused by the labelled IRETQ, in ring 0");
+    /* mutant kernel/entry_macros.h: jne 2f => jmp 2f */
     ok(gs_in_handler == (uint64_t)pcr, "its handler has the PCR, though CS said ring 0");
     ok(waiting == PROGRAMS_GS, "and the program's GS base waits, as it should");
     ok(rdmsr(MSR_GS_BASE) == (uint64_t)pcr, "the kernel goes on with the PCR");

@@ -34,6 +34,7 @@ TEST(nmi_to_oneself_without_a_pcr) {
     bool came = wait_for_nmi(pcr, before);
     uint64_t base = rdmsr(MSR_GS_BASE);
     wrmsr(MSR_GS_BASE, (uint64_t)pcr);
+    /* mutant kernel/ipi.c: (void)frame; this_cpu->nmis++; => (void)frame; */
     ok(came, "it arrives");
     ok(base == 0, "and leaves GS base as it was");
 }
