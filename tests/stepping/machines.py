@@ -24,8 +24,8 @@ def stopped(emulator: str, stage: str, folder: Path) -> Iterator[tuple[Union[Boc
 
 
 @contextmanager
-def in_bochs(stage: str, folder: Path, cpus: int = 1) -> Iterator[tuple[BochsDebugger, Kernel]]:
-    request, elf = prepare(stage, folder, cpus=cpus)
+def in_bochs(stage: str, folder: Path) -> Iterator[tuple[BochsDebugger, Kernel]]:
+    request, elf = prepare(stage, folder)
     debugger = BochsDebugger(request, elf)
     try:
         yield debugger, Kernel(elf)

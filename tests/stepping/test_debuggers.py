@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from machine.bochs_debugger import BochsDebugger, Missed, instruction_after, start_at
+from machine.bochs_debugger import BochsDebugger, DebuggerError, Missed, instruction_after, start_at
 from machine.prepare import prepare
 from machine.walk import Kernel
 from machines import in_bochs, in_qemu
@@ -35,17 +35,19 @@ def test_an_nmi_before_swapgs_is_exact(tmp_path):
 def test_bochs_with_several_cpus_runs_past_a_breakpoint(tmp_path):
     """Bochs 2.7 does not see a breakpoint that is five instructions away. The second breakpoint behind it stops the
     machine, and the driver says so. With a Bochs that has no such gap, run_to() ends as it should."""
-    with in_bochs("03", tmp_path, cpus=2) as (debugger, kernel):
-        address = kernel.addresses["syscall_entry"]
+    request, elf = prepare("03", tmp_path, cpus=2)
+    address = Kernel(elf).addresses["syscall_entry"]
+    debugger = start_at(request, elf, address, print)
+    for _ in range(5):
+        address = instruction_after(elf, address)
+    try:
         debugger.run_to(address)
-        for _ in range(5):
-            address = instruction_after(debugger.elf, address)
-        try:
-            debugger.run_to(address)
-            expected = address
-        except Missed:
-            expected = instruction_after(debugger.elf, address)
-        assert debugger.registers()["rip"] == expected
+        expected = address
+    except Missed:
+        expected = instruction_after(elf, address)
+    seen = debugger.registers()["rip"]
+    debugger.close()
+    assert seen == expected
 
 
 @pytest.mark.needs("bochs")
@@ -63,10 +65,20 @@ def test_a_breakpoint_that_is_missed_is_reached_all_the_same(tmp_path, monkeypat
             raise Missed(address, debugger.executed())
 
     monkeypatch.setattr(BochsDebugger, "run_to", miss_the_entry)
-    debugger = start_at(request, elf, entry)
+    debugger = start_at(request, elf, entry, print)
     seen = debugger.registers()
     debugger.close()
     assert seen["rip"] == entry
+
+
+@pytest.mark.needs("bochs")
+def test_what_the_kernel_printed_explains_why_a_place_was_not_reached(tmp_path):
+    """Nothing panics in stage 03, so the machine runs to its end. Seen to fail: with what it printed thrown away."""
+    request, elf = prepare("03", tmp_path)
+    printed: list[bytes] = []
+    with pytest.raises(DebuggerError, match="the machine stopped at 0xf"):
+        start_at(request, elf, Kernel(elf).addresses["panic"], printed.append)
+    assert b"all programs have ended" in b"".join(printed)
 
 
 @pytest.mark.needs("bochs")

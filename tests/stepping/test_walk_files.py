@@ -87,8 +87,8 @@ def test_an_expression_has_its_value(text, value):
 
 
 @pytest.mark.parametrize("text", [
-    "__import__('os').getpid()", "(lambda: 1)()", "rsp.__class__", "[x for x in rsp]", "rsp ** 9", "'rsp'", "True", "1.5",
-    "print(rsp)", "open(rsp)", "rsp and rip", "f(1)(2)", "trap_frame(rsp, 1)", "trap_frame", "trap_frame(rsp) == 1",
+    "__import__('os').getpid()", "(lambda: 1)()", "rsp.__class__", "[x for x in rsp]", "rsp ** 9", "'rsp'", "True",
+    "1.5", "print(rsp)", "open(rsp)", "rsp and rip", "f(1)(2)", "trap_frame(rsp, 1)", "trap_frame", "trap_frame(rsp) == 1",
     "sizeof(rsp)", "rxp", "u24[rsp]", "u16", "u16[0x5000]", "rsp[1]", "", "rsp ==", "rsp; rip", "rsp = 5",
 ])
 def test_anything_else_is_refused(text):

@@ -1,6 +1,6 @@
 # Drives the debugger of Bochs: starts a machine that stands still at its first instruction, sends commands, reads
 # registers and memory. The debugger wants a terminal, so it gets one of its own.
-# Used by tools/step and by the tests of the walks. Needs pexpect and pyelftools. What is said of Bochs here holds for 2.7.
+# Used by tools/step and by the tests of the walks. Needs pexpect and pyelftools. What it says of Bochs holds for 2.7.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pexpect import EOF, TIMEOUT
 from pexpect.fdpexpect import fdspawn
 
 from . import bochs, run
-from .run import MachineError, Request, require, stop
+from .run import End, MachineError, Request, require, stop
 
 PROMPT = re.compile(rb"<bochs:\d+> ")
 LINE = re.compile(rb"[^\n]*\r\n")
@@ -47,7 +47,11 @@ class DebuggerError(MachineError):
 
 
 class Ended(DebuggerError):
-    """Bochs has ended."""
+    """Bochs has ended; the message says why, if there is anything to say."""
+
+    def __init__(self, end: End, reason: str):
+        super().__init__(reason)
+        self.end = end
 
 
 class Missed(DebuggerError):
@@ -144,7 +148,7 @@ class BochsDebugger:
             if found == 2:
                 self.process.wait()
                 self.printed = self.heard()
-                raise Ended("Bochs has ended")
+                raise Ended(*bochs.judge(self.process.returncode, self.log))
             if deadline and time.monotonic() > deadline:
                 raise DebuggerError(f"the machine did not stop within {patience:g} seconds")
             yield self.terminal.after.decode(errors="replace").replace("\r\n", "\n") if found == 1 else ""
@@ -178,7 +182,7 @@ class BochsDebugger:
         if address not in self.breakpoints().values():
             refusal = self.command(f"lb {address:#x}")
             if refusal:
-                raise DebuggerError(f"Bochs' debugger refuses a breakpoint at {address:#x}: {' '.join(refusal).strip()}")
+                raise DebuggerError(f"no breakpoint at {address:#x}: {' '.join(refusal).strip()}")
 
     def break_behind(self, address: int) -> int:
         """Sets a second breakpoint at the instruction behind, and gives its address. With several CPUs Bochs runs each
@@ -242,21 +246,25 @@ class BochsDebugger:
         raise Missed(address, executed)
 
 
-def start(request: Request, elf: Path, way: Callable[[BochsDebugger], None]) -> BochsDebugger:
-    """A machine that has gone some way."""
+def start(request: Request, elf: Path, show: Callable[[bytes], None], way: Callable[[BochsDebugger], None]):
+    """A machine that has gone some way. If it cannot, what the kernel printed is the best explanation."""
     debugger = BochsDebugger(request, elf)
     try:
         way(debugger)
-    except BaseException:
+        return debugger
+    except Missed:
         debugger.close()
         raise
-    return debugger
+    except BaseException:
+        show(debugger.heard())
+        debugger.close()
+        raise
 
 
-def start_at(request: Request, elf: Path, address: int) -> BochsDebugger:
+def start_at(request: Request, elf: Path, address: int, show: Callable[[bytes], None]) -> BochsDebugger:
     """A machine that stands at an address of the kernel for the first time."""
     try:
-        return start(request, elf, lambda debugger: debugger.run_to(address))
+        return start(request, elf, show, lambda debugger: debugger.run_to(address))
     except Missed as missed:
         executed = missed.executed
-    return start(request, elf, lambda debugger: debugger.creep_to(address, executed))
+    return start(request, elf, show, lambda debugger: debugger.creep_to(address, executed))

@@ -68,7 +68,9 @@ def value_lines(text: str, kernel: Kernel, view: View) -> list[str]:
             return [table_line(text, "", f"x /{words}gx {value.address:#x}"), *columns(cells)]
     except (ExpressionError, LookupError) as error:
         return [f"      {error}"]
-    shown = (f"{value:#x}" if value > 9 else str(value)) + (f" ({kernel.names[value]})" if value in kernel.names else "")
+    shown = f"{value:#x}" if value > 9 else f"{value:d}"
+    if value in kernel.names:
+        shown += f" ({kernel.names[value]})"
     return [table_line(text, shown, command_for(text, view))]
 
 
