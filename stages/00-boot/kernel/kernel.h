@@ -19,8 +19,8 @@ void *memset(void *to, int byte, size_t size);
 int memcmp(const void *a, const void *b, size_t size);
 size_t strlen(const char *string);
 
-/* Prints whole lines, from the start of a line (printk.c). Takes %c %s %d %u %x %p %%, with l for 64 bits; and, but for %c,
- * a minimum width, 0 to pad with zeros, - to pad on the right. */
+/* Prints whole lines, from the start of a line (printk.c). Takes %s %u %x %p %%; %u and %x with l for 64 bits, a minimum
+ * width, and 0 to pad with zeros. */
 __attribute__((format(printf, 1, 2))) void printk(const char *format, ...);
 
 /* The formatting alone: hands each character to put(). */

@@ -56,7 +56,7 @@ _Noreturn void task_run_all(void) {
 
 _Noreturn void task_exit(int status) {
     struct task *task = current();
-    printk("task %u (%s): exit %d\n", task->id, task->arguments.text, status);
+    printk("task %u (%s): exit %u\n", task->id, task->arguments.text, status);
     set_current(NULL);
     write_cr3(kernel_cr3());
     task_destroy(task);

@@ -28,7 +28,7 @@ static void schedule_with_flags(uint64_t flags) {
 static void switch_often(uint64_t flags, const char *how) {
     for (int i = 0; i < ROUNDS; i++)
         schedule_with_flags(flags);
-    printk("kernel thread %u: switched %d times with %s\n", current()->id, ROUNDS, how);
+    printk("kernel thread %u: switched %u times with %s\n", current()->id, ROUNDS, how);
 }
 
 static void with_flags(void) { switch_often(FLAGS, "DF, AC and ID set, and kept them"); }

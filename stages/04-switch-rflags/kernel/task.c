@@ -86,7 +86,7 @@ _Noreturn void thread_exit(void) {
 }
 
 _Noreturn void task_exit(int status) {
-    printk("task %u (%s): exit %d\n", current()->id, current()->arguments.text, status);
+    printk("task %u (%s): exit %u\n", current()->id, current()->arguments.text, status);
     thread_exit();
 }
 

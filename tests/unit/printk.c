@@ -1,0 +1,114 @@
+/* printk.c: the kernel's format_text() against the host's snprintf(), for all that printk.h promises.
+ * SPDX-License-Identifier: MIT */
+#include <unit/check.h>
+#include <kernel/printk.c>
+
+struct lock console_lock;
+
+static char text[4096];
+static size_t size;
+
+void console_put(char c)
+{
+    CHECK(size < sizeof(text) - 1);
+    text[size++] = c;
+    text[size] = '\0';
+}
+
+void console_write(const char *from, size_t count)
+{
+    while (count--)
+        console_put(*from++);
+}
+
+void console_fresh_line(void)
+{
+}
+
+static const char *format(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    size = 0;
+    text[0] = '\0';
+    format_text(console_put, format, list);
+    va_end(list);
+    return text;
+}
+
+/* The same to both. */
+#define SAME(...)                                                                                                      \
+    do {                                                                                                               \
+        char wanted[4096];                                                                                             \
+        snprintf(wanted, sizeof(wanted), __VA_ARGS__);                                                                 \
+        CHECK_TEXT(format(__VA_ARGS__), wanted);                                                                       \
+    } while (0)
+
+static void test_plain(void)
+{
+    SAME("%s", "");
+    SAME("plain text\n");
+    SAME("100%% and %s", "more");
+    /* mutant kernel/printk.c: string ? string : "(null)"; => string ? string : ""; */
+    CHECK_TEXT(format("%s", (char *)NULL), "(null)");
+    CHECK_TEXT(format("ends in %"), "ends in ");
+    CHECK_TEXT(format("ends in %l"), "ends in ");
+    CHECK_TEXT(format("ends in %08"), "ends in ");
+}
+
+static const int64_t numbers[] = {0,         1,          -1,         9,          10,        99,      -100,
+                                  INT32_MAX, INT32_MIN,  UINT32_MAX, INT64_MAX,  INT64_MIN, 0xabcdef, -0x123456789};
+#define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
+
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-security"
+
+/* Every conversion with every width, flag and length. */
+static void test_numbers(void)
+{
+    /* mutant kernel/printk.c: i < width; i++) => i + 1 < width; i++) */
+    /* mutant kernel/printk.c: va_arg(arguments, uint64_t) : va_arg(arguments, unsigned) => va_arg(arguments, uint64_t) : (uint64_t)va_arg(arguments, int) */
+    static const char *const flags[] = {"", "0"};
+    for (unsigned width = 0; width < 30; width++) {
+        for (unsigned f = 0; f < 2; f++) {
+            for (const char *conversion = "ux"; *conversion; conversion++) {
+                char how[32], how_long[32];
+                snprintf(how, sizeof(how), "<%%%s%.0u%c>", flags[f], width, *conversion);
+                snprintf(how_long, sizeof(how_long), "<%%%s%.0ul%c>", flags[f], width, *conversion);
+                if (width) {
+                    snprintf(how, sizeof(how), "<%%%s%u%c>", flags[f], width, *conversion);
+                    snprintf(how_long, sizeof(how_long), "<%%%s%ul%c>", flags[f], width, *conversion);
+                }
+                for (unsigned n = 0; n < NUMBERS; n++) {
+                    SAME(how, (int)numbers[n]);
+                    SAME(how_long, numbers[n]);
+                }
+            }
+        }
+    }
+}
+
+static void test_pointers(void)
+{
+    CHECK_TEXT(format("%p", (void *)0), "0x0000000000000000");
+    CHECK_TEXT(format("%p", (void *)0xffffffff80123456), "0xffffffff80123456");
+    CHECK_TEXT(format("%p %p", (void *)1, (void *)0xabc), "0x0000000000000001 0x0000000000000abc");
+}
+
+/* Several arguments, so that one of the wrong length would shift the rest. */
+static void test_sequence(void)
+{
+    for (unsigned round = 0; round < 1000; round++) {
+        uint64_t a = any_number() >> any_below(64), b = any_number() >> any_below(64);
+        SAME("%lx %u %s %u %lu %012lx-%012lx %x %5u|%lu", a, (unsigned)b, "text", (unsigned)a, b, a, b, (unsigned)b, round, a);
+    }
+}
+
+int main(void)
+{
+    test_plain();
+    test_numbers();
+    test_pointers();
+    test_sequence();
+    return 0;
+}
