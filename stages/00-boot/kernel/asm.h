@@ -1,5 +1,5 @@
-/* asm.h: what every assembly file begins with: Intel syntax, as in the manuals, section .text, and the names that debuggers
- * need.
+/* asm.h: what every assembly file begins with: Intel syntax, as in the manuals, section .text, and the names that
+ * debuggers need.
  * SPDX-License-Identifier: MIT */
 #pragma once
 /* clang-format off */

@@ -19,8 +19,8 @@ void *memset(void *to, int byte, size_t size);
 int memcmp(const void *a, const void *b, size_t size);
 size_t strlen(const char *string);
 
-/* Prints whole lines, from the start of a line (printk.c). Takes %s %u %x %p %%; %u and %x with l for 64 bits, a minimum
- * width, and 0 to pad with zeros. */
+/* Prints whole lines, from the start of a line (printk.c). Takes %s %u %x %p %%; %u and %x with l for 64 bits, a
+ * minimum width, and 0 to pad with zeros. */
 __attribute__((format(printf, 1, 2))) void printk(const char *format, ...);
 
 /* The formatting alone: hands each character to put(). */
@@ -35,7 +35,8 @@ _Noreturn void panic_end(uint64_t rip, uint64_t rbp);
 /* Ends the emulator with success or failure; on a real machine this CPU halts for ever (panic.c). */
 _Noreturn void machine_exit(bool good);
 
-/* Remembers the kernel's command line, and warns of each word that is not in the list, which ends in NULL (command_line.c). */
+/* Remembers the kernel's command line, and warns of each word that is not in the list, which ends in NULL
+ * (command_line.c). */
 void command_line_init(const struct multiboot2_info *info, const char *const *known);
 
 /* Is the word on it? */

@@ -52,7 +52,8 @@ void paging_init(const struct multiboot2_info *info);
 uint64_t *page_entry(uint64_t *pml4, uint64_t address, unsigned level, bool create);
 
 /* Maps physical memory into the direct window, where it is not there yet; flags as in a page-table entry. Returns its
- * address there, or NULL if the window cannot show it or there is no memory for tables. For tables of the firmware and for devices. */
+ * address there, or NULL if the window cannot show it or there is no memory for tables. For tables of the firmware and
+ * for devices. */
 void *map_physical(uint64_t phys, uint64_t size, uint64_t flags);
 
 /* Is the page of this kernel address there? For code that follows pointers which may be wrong. */

@@ -1,4 +1,5 @@
-/* panic.c: the end of the run, and the report of a kernel that cannot go on. tools/boot adds symbols and lines to the addresses.
+/* panic.c: the end of the run, and the report of a kernel that cannot go on. tools/boot adds symbols and lines to the
+ * addresses.
  * SPDX-License-Identifier: MIT
  *
  * Runs in any state: it trusts no pointer, takes no lock, and a fault in it ends the run at once. */

@@ -37,7 +37,8 @@ void *user_page(const struct address_space *space, uint64_t address, bool write)
 /* Copies into the program's memory, writable for it or not; for loading. All of the range is mapped. */
 void user_fill(struct address_space *space, uint64_t address, const void *data, size_t size);
 
-/* user_copy.c: the only way by which a system call touches a program's memory. False if any byte of the program's range is not the program's own to read, or to write; then part of it may have been
- * copied. Of the current task's memory. */
+/* user_copy.c: the only way by which a system call touches a program's memory. False if any byte of the program's
+ * range is not the program's own to read, or to write; then part of it may have been copied. Of the current task's
+ * memory. */
 bool copy_from_user(void *to, uint64_t from, size_t size);
 bool copy_to_user(uint64_t to, const void *from, size_t size);

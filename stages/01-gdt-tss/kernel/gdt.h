@@ -39,7 +39,8 @@ struct tss {
 
 _Static_assert(sizeof(struct tss) == 104, "SDM 3A, \"Task Management in 64-bit Mode\"");
 
-/* Fills a GDT, whose TSS descriptor points at the given TSS, and gives the TSS its interrupt stacks. Panics without memory. */
+/* Fills a GDT, whose TSS descriptor points at the given TSS, and gives the TSS its interrupt stacks. Panics without
+ * memory. */
 void gdt_fill(uint64_t gdt[GDT_ENTRIES], struct tss *tss);
 
 /* Loads GDTR, every segment register and TR of this CPU. The bases of FS and GS are 0 afterwards. */

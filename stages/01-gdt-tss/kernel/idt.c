@@ -43,8 +43,8 @@ void idt_init(void) {
     idt[VECTOR_MC].ist = IST_MC;
     idt_allow_user(VECTOR_BP); /* int3 is for programs and their debuggers */
 
-    /* The BIOS leaves the timer of the first PCs on vector 8, which is #DF. Nobody wants their interrupt controllers any
-     * more, so both are masked. Source: Intel 8259A data sheet. */
+    /* The BIOS leaves the timer of the first PCs on vector 8, which is #DF. Nobody wants their interrupt controllers
+     * any more, so both are masked. Source: Intel 8259A data sheet. */
     outb(PIC_MASTER_MASK, 0xff);
     outb(PIC_SLAVE_MASK, 0xff);
 }

@@ -8,7 +8,7 @@
 #define USER_STACK_TOP  0x00007fffffff0000
 #define USER_STACK_SIZE 0x20000
 
-/* Types of the auxiliary vector. Source: System V ABI, AMD64 supplement, "Auxiliary Vector"; numbers beyond by Linux. */
+/* Types of the auxiliary vector. Source: System V ABI, AMD64 supplement, "Auxiliary Vector"; the rest by Linux. */
 enum { AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_ENTRY = 9, AT_SECURE = 23, AT_RANDOM = 25 };
 
 static const struct multiboot2_info *boot_info;

@@ -1,5 +1,5 @@
-/* syscall_table.c: the system calls of this stage, by Linux's numbers. Read by syscall_dispatch(); replaced when the set
- * grows.
+/* syscall_table.c: the system calls of this stage, by Linux's numbers. Read by syscall_dispatch(); replaced when the
+ * set grows.
  * SPDX-License-Identifier: MIT */
 #include <kernel/syscall.h>
 

@@ -51,7 +51,8 @@ void idt_load(void); /* on every CPU */
 /* Lets ring 3 use the gate with the instruction int. Else int gives #GP there. */
 void idt_allow_user(unsigned vector);
 
-/* user_return.c, the last thing that C does before a program goes on: for each frame that leads to ring 3, with interrupts off until the program runs. It may end the task. */
+/* user_return.c, the last thing that C does before a program goes on: for each frame that leads to ring 3, with
+ * interrupts off until the program runs. It may end the task. */
 void user_return(struct trap_frame *frame);
 
 /* Sets the handlers for an IRETQ to ring 3 that faults, once. Stage 05. */

@@ -1,5 +1,5 @@
-/* current.h: what this CPU is doing, by way of its PCR. Each of these functions is one instruction with a GS prefix, and
- * none of them can reach another CPU's state.
+/* current.h: what this CPU is doing, by way of its PCR. Each of these functions is one instruction with a GS prefix,
+ * and none of them can reach another CPU's state.
  * SPDX-License-Identifier: MIT */
 #pragma once
 #include <kernel/pcr.h>

@@ -50,10 +50,10 @@ STEP(paranoid_entry, 6)
     iretq
 END(paranoid_entry)
 
-/* NMI and #DB. A saved CS of ring 3 can be trusted: GS is the user's, for certain. And the ordinary way must be taken back
- * to ring 3: a #DB may end the task, which must not happen on an IST stack, and either may have struck where the program
- * ran off its end, so that no IRET can lead back. So the frame moves to the task's own stack, and all goes on as for any
- * other exception.
+/* NMI and #DB. A saved CS of ring 3 can be trusted: GS is the user's, for certain. And the ordinary way must be taken
+ * back to ring 3: a #DB may end the task, which must not happen on an IST stack, and either may have struck where the
+ * program ran off its end, so that no IRET can lead back. So the frame moves to the task's own stack, and all goes on
+ * as for any other exception.
  * In:   as paranoid_entry.
  * Out:  from ring 3: interrupt_entry.step2, on the stack of tss.rsp0, GS = the PCR. From ring 0: paranoid_entry. */
 FUNCTION(ist_entry)

@@ -29,8 +29,8 @@ void protect_init(void) {
         cr4 |= CR4_SMAP; /* ring 0 touches no program's page while AC is clear */
     if (cpu_has(CPU_UMIP))
         cr4 |= CR4_UMIP; /* ring 3 does not learn where GDT, IDT and TSS lie */
-    /* For programs: FXSAVE saves XMM too, and SIMD errors come as #XM, not #UD; x87 errors come as #MF, and AC in ring 3
-     * means alignment checks. */
+    /* For programs: FXSAVE saves XMM too, and SIMD errors come as #XM, not #UD; x87 errors come as #MF, and AC in ring
+     * 3 means alignment checks. */
     write_cr4(cr4 | CR4_OSFXSR | CR4_OSXMMEXCPT);
     write_cr0((read_cr0() & ~(uint64_t)(CR0_EM | CR0_TS)) | CR0_MP | CR0_NE | CR0_AM);
 }

@@ -1,8 +1,8 @@
 /* smap.h: the switch of supervisor-mode access prevention: while AC is clear, ring 0 cannot touch a program's pages.
  * SPDX-License-Identifier: MIT
  *
- * STAC and CLAC are #UD on a CPU without SMAP. So the image has a NOP of the same length in their place, and notes where;
- * protect.c writes the real instructions once, before the text becomes busy with other CPUs. */
+ * STAC and CLAC are #UD on a CPU without SMAP. So the image has a NOP of the same length in their place, and notes
+ * where; protect.c writes the real instructions once, before the text becomes busy with other CPUs. */
 #pragma once
 /* clang-format off */
 

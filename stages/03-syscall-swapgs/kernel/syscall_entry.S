@@ -11,8 +11,9 @@
 #include <kernel/sysret_check.h>
 #include <kernel/trap_frame.h>
 
-/* In:   ring 0, GS = USER, RSP = USER, rcx = user RIP, r11 = user RFLAGS, rax = number, rdi rsi rdx r10 r8 r9 = arguments.
- *       RFLAGS is masked by SFMASK: IF, DF, TF, AC, NT are 0, so only an NMI, a #MC or a #DB can come in between.
+/* In:   ring 0, GS = USER, RSP = USER, rcx = user RIP, r11 = user RFLAGS, rax = number, rdi rsi rdx r10 r8 r9 =
+ *       arguments. RFLAGS is masked by SFMASK: IF, DF, TF, AC, NT are 0, so only an NMI, a #MC or a #DB can come in
+ *       between.
  * Out:  ring 3, everything as before but rax = the result, rcx = RIP, r11 = RFLAGS. */
 FUNCTION(syscall_entry)
     swapgs                              /* 1. GS = this CPU's PCR */

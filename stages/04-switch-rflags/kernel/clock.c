@@ -1,9 +1,9 @@
 /* clock.c: time since boot, the tick, and the system calls that tell the time or wait for it.
  * SPDX-License-Identifier: MIT
  *
- * The time relies on what every CPU since 2008 has: a counter of constant rate, started on all CPUs together. Nobody says at
- * what rate it counts, nor the local APIC's timer, so both are measured against a timer whose rate never changed since 1981:
- * channel 2 of the interval timer. Sources: SDM 3A, "APIC Timer"; Intel 8254 data sheet. */
+ * The time relies on what every CPU since 2008 has: a counter of constant rate, started on all CPUs together. Nobody
+ * says at what rate it counts, nor the local APIC's timer, so both are measured against a timer whose rate never
+ * changed since 1981: channel 2 of the interval timer. Sources: SDM 3A, "APIC Timer"; Intel 8254 data sheet. */
 #include <kernel/lapic.h>
 #include <kernel/sched.h>
 #include <kernel/syscall.h>

@@ -4,7 +4,8 @@
 #include <kernel/clock.h>
 #include <kernel/current.h>
 
-/* Makes the running code this CPU's idle task. On every CPU, before anything else of this file. Panics without memory. */
+/* Makes the running code this CPU's idle task. On every CPU, before anything else of this file. Panics without
+ * memory. */
 void sched_init(void);
 
 /* Lets a task run that did not until now. */
@@ -34,8 +35,8 @@ void switch_stacks(uint64_t *save_rsp, uint64_t load_rsp);
 /* In the next task: unlocks this CPU's run queue, and buries the previous task if it is dead. Interrupts stay off. */
 void switch_end(void);
 
-/* Builds the stack of a task that has never run, below top: switch_stacks() will return to `begin`, with rbx set. Returns
- * the RSP to load. */
+/* Builds the stack of a task that has never run, below top: switch_stacks() will return to `begin`, with rbx set.
+ * Returns the RSP to load. */
 uint64_t switch_first_stack(uint64_t top, void (*begin)(void), uint64_t rbx);
 
 /* Where new tasks begin (switch.S): a program with its frame on the stack; a thread with its function in rbx. */

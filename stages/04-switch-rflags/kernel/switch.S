@@ -1,5 +1,5 @@
-/* switch.S: the moment at which one task stops and another goes on. All that C can do is in switch_begin(); here is what
- * it cannot: registers, RFLAGS and the stack itself.
+/* switch.S: the moment at which one task stops and another goes on. All that C can do is in switch_begin(); here is
+ * what it cannot: registers, RFLAGS and the stack itself.
  * SPDX-License-Identifier: MIT */
 #include <kernel/asm.h>
 
@@ -43,7 +43,7 @@ STEP(switch_stacks, 5)
 END(switch_stacks)
 
 /* A program's task begins here, by the `ret` above.
- * In:   RSP = its struct trap_frame, at the top of its kernel stack; IF=0, the run queue locked by the task before it. */
+ * In:   RSP = its struct trap_frame, at the top of its kernel stack; IF=0, the run queue locked by the task before. */
 FUNCTION(task_begin)
     mov     rdi, rsp
     call    task_first_run

@@ -28,7 +28,8 @@ struct task {
 /* A task without a program; NULL without memory. */
 struct task *task_create(void);
 
-/* A thread of the kernel, which runs the function with interrupts on, and ends with thread_exit(). NULL without memory. */
+/* A thread of the kernel, which runs the function with interrupts on, and ends with thread_exit(). NULL without
+ * memory. */
 struct task *thread_create(void (*function)(void));
 _Noreturn void thread_exit(void);
 

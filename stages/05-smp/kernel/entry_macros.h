@@ -5,15 +5,16 @@
  * IA32_KERNEL_GS_BASE while a program runs. It must happen exactly once each way, so it depends on where the
  * interrupt came from: the saved CS says the ring.
  *
- * With one exception, new in stage 05: the IRETQ that leads to ring 3 can itself fault, in ring 0 and behind its SWAPGS.
- * user_return() lets no program get there; this is the second line of defence. */
+ * With one exception, new in stage 05: the IRETQ that leads to ring 3 can itself fault, in ring 0 and behind its
+ * SWAPGS. user_return() lets no program get there; this is the second line of defence. */
 #pragma once
 /* clang-format off */
 #include <kernel/smap.h>
 #include <kernel/trap_frame.h>
 
 /* First thing on entry; the stack holds vector, error and the CPU's frame.
- * In:   GS = USER if the saved CS is of ring 3 or the saved RIP is that IRETQ, else the PCR. AC is the interrupted code's.
+ * In:   GS = USER if the saved CS is of ring 3 or the saved RIP is that IRETQ, else the PCR. AC is the
+ *       interrupted code's.
  * Out:  GS = the PCR, AC=0. No register is changed but RFLAGS, which the frame holds. */
 .macro ENTER_KERNEL
     test    byte ptr [rsp + FRAME_CS - FRAME_VECTOR], 3

@@ -1,8 +1,9 @@
 /* smp.c: starts the other CPUs. Called by main.c on the boot CPU; ap_main() runs on each of the others.
  * SPDX-License-Identifier: MIT
  *
- * Source: SDM 3A, "MP Initialization Protocol Algorithm for MP Systems". All CPUs start side by side: each takes the next
- * PCR of a list by one atomic addition, and the count is closed at the time-out, so that one that comes too late parks. */
+ * Source: SDM 3A, "MP Initialization Protocol Algorithm for MP Systems". All CPUs start side by side: each takes the
+ * next PCR of a list by one atomic addition, and the count is closed at the time-out, so that one that comes too late
+ * parks. */
 #include <kernel/acpi.h>
 #include <kernel/protect.h>
 #include <kernel/smp.h>

@@ -2,5 +2,5 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Stops every other CPU, for ever. Returns the number of this one. If another CPU is doing the same, does not return. */
+/* Stops every other CPU, for ever. Returns the number of this one. If another CPU does the same, does not return. */
 unsigned stop_other_cpus(void); /* ipi.c */

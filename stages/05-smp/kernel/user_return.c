@@ -21,8 +21,8 @@ void user_return(struct trap_frame *frame) {
     while (this_cpu->need_switch)
         schedule(); /* this is where a program is preempted */
     /* SYSRET and IRET to an address that is not canonical fault in ring 0, with the user's GS already there (SYSRET:
-     * and on the user's stack, CVE-2012-0217). A program gets here by a SYSCALL in the last two bytes below USER_TOP, or
-     * by running off the end. */
+     * and on the user's stack, CVE-2012-0217). A program gets here by a SYSCALL in the last two bytes below USER_TOP,
+     * or by running off the end. */
     if (frame->rip >= USER_TOP)
         task_kill(frame, "return address outside user space", SIGSEGV);
     /* Whoever wrote the frame: a program gets no flags but its own, and interrupts are on. */
