@@ -203,13 +203,13 @@ static void test_madt(void)
     table_begin(&madt, "APIC", MADT_FIRST);
     CHECK_EQUAL(cpus_of(&madt), 0);
     add_lapic(&madt, 0, 1);
-    /* mutant kernel/acpi.c: entry[1] >= 8 && entry[4] & CPU_ENABLED => entry[1] >= 8 */
+    /* mutant kernel/acpi.c: (lapic && entry[4] & CPU_ENABLED) => lapic */
     add_lapic(&madt, 1, 0);  /* disabled */
     add_lapic(&madt, 2, 2);  /* could be enabled later: not now */
     add_lapic(&madt, 3, 3);
     table_append(&madt, "\1\x0c............", 12); /* an I/O APIC */
     table_append(&madt, "\x80\2", 2);              /* of a type that nobody knows */
-    /* mutant kernel/acpi.c: entry[8] & CPU_ENABLED => 1 */
+    /* mutant kernel/acpi.c: (x2apic && entry[8] & CPU_ENABLED) => x2apic */
     add_x2apic(&madt, 0x12345678, 1);
     add_x2apic(&madt, 5, 0);
     add_lapic(&madt, 3, 1); /* again */

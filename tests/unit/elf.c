@@ -208,7 +208,7 @@ static void test_mutated(void)
     }
     static const uint64_t edges[] = {0,        1,        PAGE_SIZE - 1,     PAGE_SIZE,  FILE_SIZE - 1, FILE_SIZE,
                                      USER_TOP, USER_TOP - 1, 0x7fffffffffffffff, UINT64_MAX, 0x400000,      0x402000};
-    for (unsigned round = 0; round < 100000; round++) {
+    for (unsigned round = 0; round < 20000; round++) {
         struct image image = good();
         for (uint64_t changes = 1 + any_below(4); changes; changes--) {
             struct elf_segment *p = &image.segments[any_below(SEGMENTS)];

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def build(test: Path, folder: Path, mutant: Mutant | None = None) -> Path:
 
 
 def run(program: Path) -> subprocess.CompletedProcess:
-    return subprocess.run([program], env=ENVIRONMENT, capture_output=True, text=True, errors="replace", timeout=60)
+    return subprocess.run([program], env=ENVIRONMENT, capture_output=True, text=True, errors="replace", timeout=300)
 
 
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.stem)
@@ -61,6 +62,16 @@ def test_notices(test: Path, mutant: Mutant, tmp_path: Path) -> None:
     """The same test against a source with a mistake in it. A mutant that does not compile shows nothing."""
     done = run(build(test, tmp_path, mutant))
     assert done.returncode != 0, f"{test.name} does not notice {mutant}"
+
+
+def test_formats() -> None:
+    """The compiler checks the arguments of a format, and knows more conversions than the kernel does."""
+    wrong = []
+    for source in HERE.parent.parent.glob("stages/*/kernel/*.[ch]"):
+        for call in re.findall(r'\b(?:printk|panic|panic_begin)\(((?:\s*"(?:[^"\\]|\\.)*")+)', source.read_text()):
+            rest = re.sub(r"%(?:0?\d*l?[ux]|[sp%])", "", call)
+            wrong += [f"{source}: {call}"] if "%" in rest else []
+    assert not wrong, wrong
 
 
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.stem)
