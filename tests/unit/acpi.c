@@ -15,16 +15,14 @@ static uint8_t *firmware; /* its pages cannot be read until map_physical() shows
 static uint64_t next_page;
 static char printed[300];
 
-void printk(const char *format, ...)
-{
+void printk(const char *format, ...) {
     va_list list;
     va_start(list, format);
     vsnprintf(printed, sizeof(printed), format, list);
     va_end(list);
 }
 
-void *map_physical(uint64_t phys, uint64_t size, uint64_t flags)
-{
+void *map_physical(uint64_t phys, uint64_t size, uint64_t flags) {
     static const uint8_t nothing[sizeof(struct acpi_table)];
     CHECK(flags & PTE_NX);
     if (phys >= DIRECT_SIZE || size > DIRECT_SIZE - phys)
@@ -36,8 +34,7 @@ void *map_physical(uint64_t phys, uint64_t size, uint64_t flags)
     return firmware + (phys - FIRMWARE_BASE);
 }
 
-static void firmware_begin(void)
-{
+static void firmware_begin(void) {
     if (!firmware)
         firmware = mmap(NULL, FIRMWARE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(firmware != MAP_FAILED);
@@ -48,8 +45,7 @@ static void firmware_begin(void)
 }
 
 /* Makes the sum of the bytes 0 by the one at the given place. */
-static void make_sound(uint8_t *bytes, size_t size, size_t place)
-{
+static void make_sound(uint8_t *bytes, size_t size, size_t place) {
     uint8_t sum = 0;
     bytes[place] = 0;
     for (size_t i = 0; i < size; i++)
@@ -58,8 +54,7 @@ static void make_sound(uint8_t *bytes, size_t size, size_t place)
 }
 
 /* Lays a table so that it ends with a page behind which nothing can be read. Returns its address, mostly unaligned. */
-static uint64_t firmware_add(const uint8_t *bytes, size_t size)
-{
+static uint64_t firmware_add(const uint8_t *bytes, size_t size) {
     uint64_t phys = page_align_up(next_page + size) - size;
     CHECK(page_align_up(phys + size) + PAGE_SIZE <= FIRMWARE_BASE + FIRMWARE_SIZE);
     uint8_t *at = firmware + (phys - FIRMWARE_BASE);
@@ -71,8 +66,7 @@ static uint64_t firmware_add(const uint8_t *bytes, size_t size)
 }
 
 /* Nothing can be read any more, but by map_physical(). */
-static void firmware_end(void)
-{
+static void firmware_end(void) {
     CHECK(!mprotect(firmware, FIRMWARE_SIZE, PROT_NONE));
     information_end(&info);
 }
@@ -82,46 +76,40 @@ struct table {
     uint8_t bytes[0x4000];
 };
 
-static void table_begin(struct table *table, const char *signature, size_t header)
-{
+static void table_begin(struct table *table, const char *signature, size_t header) {
     memset(table, 0, sizeof(*table));
     memcpy(table->bytes, signature, 4);
     table->size = header;
 }
 
-static void table_append(struct table *table, const void *bytes, size_t size)
-{
+static void table_append(struct table *table, const void *bytes, size_t size) {
     CHECK(table->size + size <= sizeof(table->bytes));
     memcpy(table->bytes + table->size, bytes, size);
     table->size += size;
 }
 
 /* Writes length and checksum, and lays it. */
-static uint64_t table_lay(struct table *table)
-{
+static uint64_t table_lay(struct table *table) {
     uint32_t length = (uint32_t)table->size;
     memcpy(table->bytes + 4, &length, 4);
     make_sound(table->bytes, table->size, 9);
     return firmware_add(table->bytes, table->size);
 }
 
-static void add_lapic(struct table *madt, uint8_t id, uint32_t flags)
-{
+static void add_lapic(struct table *madt, uint8_t id, uint32_t flags) {
     uint8_t entry[8] = {0, 8, id, id};
     memcpy(entry + 4, &flags, 4);
     table_append(madt, entry, 8);
 }
 
-static void add_x2apic(struct table *madt, uint32_t id, uint32_t flags)
-{
+static void add_x2apic(struct table *madt, uint32_t id, uint32_t flags) {
     uint8_t entry[16] = {9, 16};
     memcpy(entry + 4, &id, 4);
     memcpy(entry + 8, &flags, 4);
     table_append(madt, entry, 16);
 }
 
-static uint64_t lay_root(const char *signature, unsigned size, const uint64_t *addresses, unsigned count)
-{
+static uint64_t lay_root(const char *signature, unsigned size, const uint64_t *addresses, unsigned count) {
     struct table root;
     table_begin(&root, signature, sizeof(struct acpi_table));
     for (unsigned n = 0; n < count; n++)
@@ -130,8 +118,7 @@ static uint64_t lay_root(const char *signature, unsigned size, const uint64_t *a
 }
 
 /* The RSDP tag of ACPI 1.0 or, with an XSDT, of 2.0. */
-static void add_rsdp(uint64_t rsdt, uint64_t xsdt)
-{
+static void add_rsdp(uint64_t rsdt, uint64_t xsdt) {
     uint8_t rsdp[36] = "RSD PTR ";
     memcpy(rsdp + 16, &rsdt, 4);
     rsdp[15] = xsdt ? 2 : 0;
@@ -145,8 +132,7 @@ static void add_rsdp(uint64_t rsdt, uint64_t xsdt)
 static uint32_t ids[1000];
 
 /* The ids that the kernel finds, into ids[]. */
-static unsigned find_cpus(void)
-{
+static unsigned find_cpus(void) {
     const struct acpi_table *madt = acpi_find_madt(&info.head);
     uint32_t offset = 0, id;
     unsigned count = 0;
@@ -163,8 +149,7 @@ static unsigned find_cpus(void)
 #define NO_MADT "acpi: no sound MADT; only this CPU is used\n"
 
 /* Four CPUs behind an XSDT (8) or an RSDT (4) that lists two other tables first. */
-static void test_good(unsigned root_size)
-{
+static void test_good(unsigned root_size) {
     struct table madt, other;
     firmware_begin();
     table_begin(&other, "FACP", 120);
@@ -181,8 +166,7 @@ static void test_good(unsigned root_size)
 }
 
 /* A MADT with these entries alone: what is found in it. */
-static unsigned cpus_of(struct table *madt)
-{
+static unsigned cpus_of(struct table *madt) {
     static struct acpi_table *copy;
     uint32_t length = (uint32_t)madt->size, offset = 0, id;
     unsigned count = 0;
@@ -197,15 +181,14 @@ static unsigned cpus_of(struct table *madt)
     return count;
 }
 
-static void test_madt(void)
-{
+static void test_madt(void) {
     struct table madt;
     table_begin(&madt, "APIC", MADT_FIRST);
     CHECK_EQUAL(cpus_of(&madt), 0);
     add_lapic(&madt, 0, 1);
     /* mutant kernel/acpi.c: (lapic && entry[4] & CPU_ENABLED) => lapic */
-    add_lapic(&madt, 1, 0);  /* disabled */
-    add_lapic(&madt, 2, 2);  /* could be enabled later: not now */
+    add_lapic(&madt, 1, 0); /* disabled */
+    add_lapic(&madt, 2, 2); /* could be enabled later: not now */
     add_lapic(&madt, 3, 3);
     table_append(&madt, "\1\x0c............", 12); /* an I/O APIC */
     table_append(&madt, "\x80\2", 2);              /* of a type that nobody knows */
@@ -217,8 +200,7 @@ static void test_madt(void)
     CHECK(ids[0] == 0 && ids[1] == 3 && ids[2] == 0x12345678 && ids[3] == 3);
 }
 
-static void test_many(void)
-{
+static void test_many(void) {
     struct table madt;
     table_begin(&madt, "APIC", MADT_FIRST);
     for (uint32_t id = 0; id < 300; id++)
@@ -229,8 +211,7 @@ static void test_many(void)
 }
 
 /* Entries that are shorter than their type, of no length, longer than the table. */
-static void test_madt_lengths(void)
-{
+static void test_madt_lengths(void) {
     struct table madt;
     for (unsigned length = 0; length < 256; length++) {
         table_begin(&madt, "APIC", MADT_FIRST);
@@ -272,14 +253,12 @@ static void test_madt_lengths(void)
     }
 }
 
-static void check_none(const char *line)
-{
+static void check_none(const char *line) {
     CHECK_EQUAL(find_cpus(), 0);
     CHECK_TEXT(printed, line);
 }
 
-static void test_no_rsdp(void)
-{
+static void test_no_rsdp(void) {
     uint8_t rsdp[36] = "RSD PTR ";
     firmware_begin();
     firmware_end();
@@ -303,9 +282,9 @@ static void test_no_rsdp(void)
 }
 
 /* One byte of a table is wrong, or the address: no CPUs, and a line that says so. */
-static void test_unsound_tables(void)
-{
-    static const uint64_t nowhere[] = {1, 0x1000, FIRMWARE_BASE - 1, DIRECT_SIZE - 1, DIRECT_SIZE, UINT64_MAX - 8, UINT64_MAX};
+static void test_unsound_tables(void) {
+    static const uint64_t nowhere[] = {1,           0x1000,         FIRMWARE_BASE - 1, DIRECT_SIZE - 1,
+                                       DIRECT_SIZE, UINT64_MAX - 8, UINT64_MAX};
     for (unsigned n = 0; n < sizeof(nowhere) / sizeof(nowhere[0]); n++) {
         firmware_begin();
         add_rsdp(0, nowhere[n]);
@@ -331,9 +310,8 @@ static void test_unsound_tables(void)
     }
 }
 
-/* The length in a table's header says what it will; its checksum is made right for it where there are that many bytes. */
-static void test_wrong_lengths(void)
-{
+/* The length in a table's header is wrong; its checksum is made right for it where there are that many bytes. */
+static void test_wrong_lengths(void) {
     static const uint32_t lengths[] = {0, 1, 8, 35, 36, 43, 44, 45, 46, 0x100001, 0x7fffffff, 0xffffffff};
     for (unsigned n = 0; n < sizeof(lengths) / sizeof(lengths[0]); n++) {
         for (unsigned which = 0; which < 2; which++) {
@@ -361,8 +339,7 @@ static void test_wrong_lengths(void)
 }
 
 /* Where the new root is unsound the old one is used. */
-static void test_fallback(void)
-{
+static void test_fallback(void) {
     struct table madt;
     firmware_begin();
     table_begin(&madt, "APIC", MADT_FIRST);
@@ -375,8 +352,7 @@ static void test_fallback(void)
     CHECK_EQUAL(ids[0], 7);
 }
 
-int main(void)
-{
+int main(void) {
     test_good(8);
     test_good(4);
     test_madt();

@@ -8,24 +8,16 @@
 
 static struct information info;
 
-uint64_t fake_rdmsr(uint32_t msr)
-{
+uint64_t fake_rdmsr(uint32_t msr) {
     (void)msr;
     return 0;
 }
 
-void fake_wrmsr(uint32_t msr, uint64_t value)
-{
-    (void)msr, (void)value;
-}
+void fake_wrmsr(uint32_t msr, uint64_t value) { (void)msr, (void)value; }
 
-void fake_write_cr3(uint64_t value)
-{
-    (void)value;
-}
+void fake_write_cr3(uint64_t value) { (void)value; }
 
-_Noreturn void panic(const char *format, ...)
-{
+_Noreturn void panic(const char *format, ...) {
     CHECK(!format);
     abort();
 }
@@ -35,10 +27,7 @@ _Noreturn void panic(const char *format, ...)
 static const uint64_t places[] = {0x1000, 0x1f8000, 0x3fff8000, 0x7fffff8000, 0x7ffffffe8000, 0x401000};
 #define PLACE_PAGES (PAGES / (sizeof(places) / sizeof(places[0])))
 
-static uint64_t address_of(unsigned page)
-{
-    return places[page / PLACE_PAGES] + page % PLACE_PAGES * PAGE_SIZE;
-}
+static uint64_t address_of(unsigned page) { return places[page / PLACE_PAGES] + page % PLACE_PAGES * PAGE_SIZE; }
 
 /* What should be there. */
 static struct {
@@ -49,8 +38,7 @@ static struct {
 
 static bool stale[PAGES]; /* unmapped, and not yet invalidated */
 
-void fake_invlpg(uint64_t address)
-{
+void fake_invlpg(uint64_t address) {
     for (unsigned page = 0; page < PAGES; page++)
         if (address_of(page) == address)
             stale[page] = false;
@@ -59,8 +47,7 @@ void fake_invlpg(uint64_t address)
 static struct address_space space;
 
 /* What ring 3 finds at a page: the entry of the last level, NULL if there is none; rights at each level above. */
-static const uint64_t *leaf_of(uint64_t address)
-{
+static const uint64_t *leaf_of(uint64_t address) {
     const uint64_t *table = phys_to_virt(space.cr3);
     for (int shift = 39; shift > 12; shift -= 9) {
         uint64_t entry = table[address >> shift & 511];
@@ -72,8 +59,7 @@ static const uint64_t *leaf_of(uint64_t address)
     return &table[address >> 12 & 511];
 }
 
-static void check_page(unsigned page)
-{
+static void check_page(unsigned page) {
     uint64_t address = address_of(page);
     const uint64_t *entry = leaf_of(address);
     bool present = entry && *entry & PTE_PRESENT;
@@ -92,8 +78,7 @@ static void check_page(unsigned page)
     CHECK_EQUAL(*readable, model[page].first);
 }
 
-static void check_all(void)
-{
+static void check_all(void) {
     static uint64_t frames[PAGES];
     unsigned count = 0;
     for (unsigned page = 0; page < PAGES; page++) {
@@ -110,15 +95,13 @@ static void check_all(void)
 }
 
 /* Neighbouring pages of one place. */
-static unsigned any_pages(unsigned *count)
-{
+static unsigned any_pages(unsigned *count) {
     unsigned place = (unsigned)any_below(PAGES / PLACE_PAGES), first = (unsigned)any_below(PLACE_PAGES);
     *count = 1 + (unsigned)any_below(PLACE_PAGES - first);
     return place * PLACE_PAGES + first;
 }
 
-static void map_some(unsigned first, unsigned count)
-{
+static void map_some(unsigned first, unsigned count) {
     unsigned prot = (unsigned)any_below(8);
     for (unsigned page = first; page < first + count; page++)
         if (model[page].taken)
@@ -126,7 +109,7 @@ static void map_some(unsigned first, unsigned count)
     uint64_t before = frame_count_free();
     bool done = user_map(&space, address_of(first), count * PAGE_SIZE, prot);
     CHECK(done || before <= (prot ? count : 0) + 6); /* the range may cross a border: twice three tables */
-    if (!done) /* all or nothing; what is left are tables */
+    if (!done)                                       /* all or nothing; what is left are tables */
         CHECK(before - frame_count_free() <= 6);
     for (unsigned page = first; page < first + count && done; page++) {
         model[page].taken = true;
@@ -142,8 +125,7 @@ static void map_some(unsigned first, unsigned count)
     }
 }
 
-static void unmap_some(unsigned first, unsigned count)
-{
+static void unmap_some(unsigned first, unsigned count) {
     uint64_t before = frame_count_free(), present = 0;
     for (unsigned page = first; page < first + count; page++) {
         present += model[page].mapped;
@@ -156,8 +138,7 @@ static void unmap_some(unsigned first, unsigned count)
 }
 
 /* Fills a piece that may cross pages, then reads it through user_page(). */
-static void fill_some(unsigned first, unsigned count)
-{
+static void fill_some(unsigned first, unsigned count) {
     uint8_t data[3 * PAGE_SIZE];
     uint64_t offset = any_below(PAGE_SIZE), size = 1 + any_below(sizeof(data) - 1);
     unsigned pages = (unsigned)((offset + size + PAGE_SIZE - 1) / PAGE_SIZE);
@@ -177,8 +158,7 @@ static void fill_some(unsigned first, unsigned count)
 }
 
 /* frames: of memory, beside the kernel's own. */
-static void start_machine(uint64_t frames)
-{
+static void start_machine(uint64_t frames) {
     struct multiboot2_memory entry = {0x1000000, (frames + 10) * PAGE_SIZE, 1, 0};
     physical_clear();
     memset(kernel_pml4, 0, sizeof(kernel_pml4));
@@ -197,8 +177,7 @@ static void start_machine(uint64_t frames)
     memset(stale, 0, sizeof(stale));
 }
 
-static void test_any_sequence(void)
-{
+static void test_any_sequence(void) {
     for (unsigned round = 0; round < 150; round++) {
         uint64_t frames = 1 + any_below(120);
         start_machine(frames);
@@ -219,21 +198,20 @@ static void test_any_sequence(void)
             check_all();
         }
         address_space_destroy(&space);
-        /* mutant kernel/address_space.c: free_range(pml4(space), 4, 0, USER_TOP, true); => free_range(pml4(space), 4, 0, USER_TOP, false); */
+        /* mutant kernel/address_space.c: free_range(pml4(space), 4, 0, USER_TOP, true); =>
+           free_range(pml4(space), 4, 0, USER_TOP, false); */
         /* mutant kernel/address_space.c: frame_free(space->cr3); => */
         CHECK_EQUAL(frame_count_free(), frames);
     }
 }
 
-static void test_no_memory(void)
-{
+static void test_no_memory(void) {
     start_machine(0);
     CHECK(!address_space_create(&space));
     CHECK_EQUAL(frame_count_free(), 0);
 }
 
-static void test_ranges(void)
-{
+static void test_ranges(void) {
     start_machine(100);
     CHECK(address_space_create(&space));
     CHECK(user_range_free(&space, 0, 1ul << 32));
@@ -253,8 +231,7 @@ static void test_ranges(void)
     CHECK_EQUAL(frame_count_free(), 100);
 }
 
-int main(void)
-{
+int main(void) {
     test_no_memory();
     test_ranges();
     test_any_sequence();

@@ -7,8 +7,7 @@ static struct arguments arguments;
 static unsigned copies;
 
 /* The n-th word. */
-static const char *argument(unsigned n)
-{
+static const char *argument(unsigned n) {
     const char *text = arguments.text;
     CHECK(n < arguments.count);
     while (n--)
@@ -17,8 +16,7 @@ static const char *argument(unsigned n)
 }
 
 /* Parses a copy that ends where memory ends. */
-static const char *parse(const char *line)
-{
+static const char *parse(const char *line) {
     char *copy = exact_copy(line, strlen(line) + 1);
     memset(&arguments, 0xee, sizeof(arguments));
     const char *error = arguments_parse(&arguments, copy, &copies);
@@ -34,14 +32,12 @@ static const char *parse(const char *line)
 }
 
 /* The words with blanks between. */
-static const char *joined(void)
-{
+static const char *joined(void) {
     arguments_join(&arguments);
     return arguments.size ? arguments.text : "";
 }
 
-static void test_words(void)
-{
+static void test_words(void) {
     CHECK_TEXT(parse(""), NULL);
     CHECK_EQUAL(arguments.count, 0);
     CHECK_EQUAL(copies, 1);
@@ -55,8 +51,7 @@ static void test_words(void)
     CHECK_TEXT(joined(), "hello one\ttwo");
 }
 
-static void test_quotes(void)
-{
+static void test_quotes(void) {
     CHECK_TEXT(parse("a \"b c\" d\\\"e \\\\ 'f \\' \"it's\""), NULL);
     CHECK_EQUAL(arguments.count, 6);
     /* mutant kernel/arguments.c: if (*line == quote) => if (0) */
@@ -82,8 +77,7 @@ static void test_quotes(void)
 
 /* As GRUB writes one word: in quotes if it has a blank, with a backslash before quotes and backslashes.
  * Source: grub-core/lib/cmdline.c, by observation of what arrives. */
-static size_t quote_as_grub(char *to, const char *text)
-{
+static size_t quote_as_grub(char *to, const char *text) {
     char *at = to;
     bool blank = strchr(text, ' ');
     if (blank)
@@ -100,8 +94,7 @@ static size_t quote_as_grub(char *to, const char *text)
 }
 
 /* Whatever the words, they come back. */
-static void test_any_words(void)
-{
+static void test_any_words(void) {
     for (unsigned round = 0; round < 20000; round++) {
         char words[8][16], line[512] = "";
         size_t length = 0;
@@ -122,15 +115,13 @@ static void test_any_words(void)
     }
 }
 
-static void check_copies(const char *line, unsigned wanted, const char *words)
-{
+static void check_copies(const char *line, unsigned wanted, const char *words) {
     CHECK_TEXT(parse(line), NULL);
     CHECK_EQUAL(copies, wanted);
     CHECK_TEXT(joined(), words);
 }
 
-static void test_copies(void)
-{
+static void test_copies(void) {
     check_copies("prog copies=3 a b", 3, "prog a b");
     check_copies("prog copies=9999", 9999, "prog");
     check_copies("prog copies=1 a", 1, "prog a");
@@ -141,8 +132,9 @@ static void test_copies(void)
     check_copies("copies=3 a", 1, "copies=3 a");
     check_copies("prog copies=3 copies=4", 3, "prog copies=4");
     /* mutant kernel/arguments.c: || n > 999) => ) */
-    static const char *const others[] = {"copies=", "copies=0", "copies=10000", "copies=99999999999999999999",
-                                         "copies=-1", "copies=3x", "copies= 3", "copies", "Copies=3", "copies=0x3"};
+    static const char *const others[] = {"copies=",   "copies=0",  "copies=10000", "copies=99999999999999999999",
+                                         "copies=-1", "copies=3x", "copies= 3",    "copies",
+                                         "Copies=3",  "copies=0x3"};
     for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         char line[64];
         snprintf(line, sizeof(line), "prog %s", others[i]);
@@ -151,13 +143,9 @@ static void test_copies(void)
 }
 
 /* The program's own argument may look like ours, once ours was there. */
-static void test_copies_once(void)
-{
-    check_copies("prog copies=1 copies=5", 1, "prog copies=5");
-}
+static void test_copies_once(void) { check_copies("prog copies=1 copies=5", 1, "prog copies=5"); }
 
-static void test_too_long(void)
-{
+static void test_too_long(void) {
     char line[ARGUMENTS_SIZE + 2];
     for (size_t length = ARGUMENTS_SIZE - 3; length <= ARGUMENTS_SIZE + 1; length++) {
         memset(line, 'x', length);
@@ -172,8 +160,7 @@ static void test_too_long(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     test_words();
     test_quotes();
     test_any_words();

@@ -41,8 +41,7 @@
     } while (0)
 
 /* The next number of a fixed sequence (xorshift64*): a failure must come again when somebody looks for it. */
-static inline uint64_t any_number(void)
-{
+static inline uint64_t any_number(void) {
     static uint64_t state = 0x9e3779b97f4a7c15;
     state ^= state >> 12;
     state ^= state << 25;
@@ -51,19 +50,12 @@ static inline uint64_t any_number(void)
 }
 
 /* One of 0 ... limit - 1. */
-static inline uint64_t any_below(uint64_t limit)
-{
-    return any_number() % limit;
-}
+static inline uint64_t any_below(uint64_t limit) { return any_number() % limit; }
 
 /* A copy whose last byte is the last one before the sanitizer's red zone: reading on is an error. To be freed. */
-static inline void *exact_copy(const void *from, size_t size)
-{
+static inline void *exact_copy(const void *from, size_t size) {
     void *copy = calloc(1, size ? size : 1);
     return size ? memcpy(copy, from, size) : (char *)copy + 1;
 }
 
-static inline void free_copy(void *copy, size_t size)
-{
-    free(size ? copy : (char *)copy - 1);
-}
+static inline void free_copy(void *copy, size_t size) { free(size ? copy : (char *)copy - 1); }

@@ -8,8 +8,7 @@
 static struct information info, other;
 static char printed[1000];
 
-void printk(const char *format, ...)
-{
+void printk(const char *format, ...) {
     va_list list;
     va_start(list, format);
     size_t length = strlen(printed);
@@ -20,8 +19,7 @@ void printk(const char *format, ...)
 static const char *const known[] = {"selftest", "poweroff", NULL};
 
 /* What is printed about a line. */
-static const char *warnings(const char *text)
-{
+static const char *warnings(const char *text) {
     information_begin(&info);
     information_add_line(&info, text);
     information_end(&info);
@@ -32,8 +30,7 @@ static const char *warnings(const char *text)
 
 #define WARNING(word) "warning: unknown word '" word "' on the kernel command line\n"
 
-static void test_known(void)
-{
+static void test_known(void) {
     CHECK_TEXT(warnings(""), "");
     CHECK(!command_line_has("selftest"));
     CHECK_TEXT(warnings("  selftest   poweroff "), "");
@@ -42,8 +39,7 @@ static void test_known(void)
     CHECK(!command_line_has("selftest") && command_line_has("poweroff"));
 }
 
-static void test_unknown(void)
-{
+static void test_unknown(void) {
     CHECK_TEXT(warnings("quiet selftest splash"), WARNING("quiet") WARNING("splash"));
     CHECK(command_line_has("selftest"));
     /* A part of a word, or more than it, is another word. */
@@ -53,10 +49,10 @@ static void test_unknown(void)
 }
 
 /* The warning has room for 39 characters; the whole line may be long. */
-static void test_long(void)
-{
+static void test_long(void) {
     char line[3000];
-    /* mutant kernel/command_line.c: word_length(w) < sizeof(shown) ? word_length(w) : sizeof(shown) - 1 => word_length(w) */
+    /* mutant kernel/command_line.c: word_length(w) < sizeof(shown) ? word_length(w) : sizeof(shown) - 1 =>
+       word_length(w) */
     CHECK_TEXT(warnings("0123456789012345678901234567890123456789012345"),
                WARNING("012345678901234567890123456789012345678"));
     CHECK_TEXT(warnings("012345678901234567890123456789012345678"), WARNING("012345678901234567890123456789012345678"));
@@ -67,8 +63,7 @@ static void test_long(void)
 }
 
 /* No such tag, and one without an end: no words, no warning, and the line of before does not stay. */
-static void test_ill_made(void)
-{
+static void test_ill_made(void) {
     information_begin(&info);
     information_add_true(&info, MULTIBOOT2_COMMAND_LINE, "selftest", 8);
     information_end(&info);
@@ -84,8 +79,7 @@ static void test_ill_made(void)
     CHECK(!command_line_has("selftest"));
 }
 
-int main(void)
-{
+int main(void) {
     test_known();
     test_unknown();
     test_long();

@@ -15,8 +15,7 @@ struct image {
     uint8_t content[FILE_SIZE - sizeof(struct elf_header) - SEGMENTS * sizeof(struct elf_segment)];
 };
 
-static struct image good(void)
-{
+static struct image good(void) {
     struct image image = {
         .header = {.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
                    .type = ET_EXEC,
@@ -37,8 +36,7 @@ static struct image good(void)
 }
 
 /* What loading relies on, looked at with other eyes than elf_check()'s. */
-static void check_promise(const struct elf *elf, uint64_t size)
-{
+static void check_promise(const struct elf *elf, uint64_t size) {
     static struct elf_segment others[0x10000];
     struct elf_segment s;
     unsigned count = 0;
@@ -64,8 +62,7 @@ static void check_promise(const struct elf *elf, uint64_t size)
 }
 
 /* Checks a file of the given size, and what is promised if it is taken. */
-static const char *verdict(const void *bytes, uint64_t size)
-{
+static const char *verdict(const void *bytes, uint64_t size) {
     struct elf elf;
     void *file = exact_copy(bytes, size);
     const char *error = elf_check(&elf, file, size);
@@ -75,8 +72,7 @@ static const char *verdict(const void *bytes, uint64_t size)
     return error;
 }
 
-static void test_good(void)
-{
+static void test_good(void) {
     struct image image = good();
     struct elf elf;
     struct elf_segment s;
@@ -96,8 +92,7 @@ static void test_good(void)
 }
 
 /* Headers that lie in no segment, and those that are not to be loaded. */
-static void test_good_variants(void)
-{
+static void test_good_variants(void) {
     struct image image = good();
     struct elf elf;
     struct elf_segment s;
@@ -126,8 +121,7 @@ static void test_good_variants(void)
         CHECK_TEXT(verdict(&image, sizeof(image)), reason);                                                            \
     } while (0)
 
-static void test_refused_headers(void)
-{
+static void test_refused_headers(void) {
     for (unsigned i = 0; i < 4; i++)
         REFUSED(image.header.ident[i] ^= 1, "not an ELF file");
     /* mutant kernel/elf.c: || h->ident[5] != 1 => */
@@ -153,8 +147,7 @@ static void test_refused_headers(void)
     REFUSED(image.header.entry = UINT64_MAX, entry);
 }
 
-static void test_refused_segments(void)
-{
+static void test_refused_segments(void) {
     const char *larger = "a segment is larger in the file than in memory";
     REFUSED(image.segments[1].file_size = 0x801, larger);
     const char *outside = "a segment lies outside the file; is it truncated?";
@@ -183,8 +176,7 @@ static void test_refused_segments(void)
 }
 
 /* Every shorter file lacks something that the headers speak of. */
-static void test_truncated(void)
-{
+static void test_truncated(void) {
     struct image image = good();
     for (uint64_t size = 0; size < sizeof(image); size++) {
         const char *error = verdict(&image, size);
@@ -197,8 +189,7 @@ static void test_truncated(void)
 }
 
 /* Every byte of the headers with other values: taken or refused, but the promise is kept. */
-static void test_mutated(void)
-{
+static void test_mutated(void) {
     for (size_t at = 0; at < offsetof(struct image, content); at++) {
         for (unsigned change = 1; change < 256; change++) {
             struct image image = good();
@@ -206,8 +197,9 @@ static void test_mutated(void)
             verdict(&image, sizeof(image));
         }
     }
-    static const uint64_t edges[] = {0,        1,        PAGE_SIZE - 1,     PAGE_SIZE,  FILE_SIZE - 1, FILE_SIZE,
-                                     USER_TOP, USER_TOP - 1, 0x7fffffffffffffff, UINT64_MAX, 0x400000,      0x402000};
+    static const uint64_t edges[] = {0,         1,        PAGE_SIZE - 1, PAGE_SIZE,          FILE_SIZE - 1,
+                                     FILE_SIZE, USER_TOP, USER_TOP - 1,  0x7fffffffffffffff, UINT64_MAX,
+                                     0x400000,  0x402000};
     for (unsigned round = 0; round < 20000; round++) {
         struct image image = good();
         for (uint64_t changes = 1 + any_below(4); changes; changes--) {
@@ -220,8 +212,7 @@ static void test_mutated(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     test_good();
     test_good_variants();
     test_refused_headers();

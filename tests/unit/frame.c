@@ -16,28 +16,24 @@ static struct information info;
 static uint64_t wanted[FRAMES_MAX], got[FRAMES_MAX];
 
 /* An address near the others, so that they overlap and touch; not always aligned, not always below 4 GiB. */
-static uint64_t any_address(void)
-{
+static uint64_t any_address(void) {
     static const uint64_t places[] = {0x80000, 0x100000, 0x200000, 0x800000, 0xfff00000, 0x100000000, 0x7654321000};
     uint64_t address = places[any_below(7)] + any_below(0x180) * PAGE_SIZE;
     return any_below(3) ? address : address + any_below(PAGE_SIZE);
 }
 
-static uint64_t any_size(void)
-{
+static uint64_t any_size(void) {
     uint64_t size = any_below(0x200) * PAGE_SIZE;
     return any_below(3) ? size : size + any_below(PAGE_SIZE);
 }
 
-static int compare(const void *a, const void *b)
-{
+static int compare(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
 /* Wholly in one available entry, and touched by nothing else. */
-static bool is_free(uint64_t frame)
-{
+static bool is_free(uint64_t frame) {
     for (unsigned n = 0; n < used_count; n++)
         if (range_touches(used[n], frame))
             return false;
@@ -50,8 +46,7 @@ static bool is_free(uint64_t frame)
 }
 
 /* All frames that are free, by looking at each. */
-static unsigned find_wanted(void)
-{
+static unsigned find_wanted(void) {
     unsigned count = 0, distinct = 0;
     for (unsigned n = 0; n < entry_count; n++) {
         uint64_t end = entries[n].base + entries[n].length;
@@ -70,14 +65,10 @@ static unsigned find_wanted(void)
     return distinct;
 }
 
-static void add_used(uint64_t start, uint64_t end)
-{
-    used[used_count++] = (struct range){start, end};
-}
+static void add_used(uint64_t start, uint64_t end) { used[used_count++] = (struct range){start, end}; }
 
 /* A machine with the entries that are set, the image, modules and the information. */
-static const struct multiboot2_info *start_machine(unsigned modules, uint64_t information_at)
-{
+static const struct multiboot2_info *start_machine(unsigned modules, uint64_t information_at) {
     physical_clear();
     used_count = 0;
     add_used(0, 0x100000);
@@ -102,8 +93,7 @@ static const struct multiboot2_info *start_machine(unsigned modules, uint64_t in
 }
 
 /* Takes all frames: they are the wanted ones, each once. */
-static unsigned take_all(void)
-{
+static unsigned take_all(void) {
     unsigned count = find_wanted();
     for (unsigned n = 0; n < count; n++) {
         /* mutant kernel/frame.c: free_count -= frame != 0; => free_count -= fresh.start != fresh.end; */
@@ -120,8 +110,7 @@ static unsigned take_all(void)
 }
 
 /* Frames go back and forth; who has one, has it alone. */
-static void exchange(unsigned count)
-{
+static void exchange(unsigned count) {
     for (unsigned round = 0; round < 500 && count; round++) {
         unsigned some = 1 + (unsigned)any_below(count < 20 ? count : 20);
         for (unsigned n = 0; n < some; n++) { /* any of them, moved to the front */
@@ -138,7 +127,8 @@ static void exchange(unsigned count)
             got[n] = zeroed ? frame_alloc_zeroed() : frame_alloc();
             CHECK(got[n]);
             for (unsigned i = 0; zeroed && i < PAGE_SIZE / 8; i++)
-                /* mutant kernel/frame.c: memset(phys_to_virt(frame), 0, PAGE_SIZE); => memset(phys_to_virt(frame), 0, 8); */
+                /* mutant kernel/frame.c: memset(phys_to_virt(frame), 0, PAGE_SIZE); =>
+                   memset(phys_to_virt(frame), 0, 8); */
                 CHECK_EQUAL(((uint64_t *)phys_to_virt(got[n]))[i], 0);
         }
         CHECK_EQUAL(frame_alloc(), 0);
@@ -147,9 +137,9 @@ static void exchange(unsigned count)
     CHECK(!memcmp(got, wanted, count * sizeof(got[0])));
 }
 
-static void test_any_map(void)
-{
-    /* mutant kernel/frame.c: extent->start = page_align_up(end); => extent->start = page_align_down(end) + PAGE_SIZE; */
+static void test_any_map(void) {
+    /* mutant kernel/frame.c: extent->start = page_align_up(end); =>
+       extent->start = page_align_down(end) + PAGE_SIZE; */
     /* mutant kernel/frame.c: extent->end = page_align_down(start); => extent->end = page_align_up(start); */
     /* mutant kernel/frame.c: cut(extent, module->start, module->end); => ; */
     /* mutant kernel/frame.c: cut(extent, (uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE); => ; */
@@ -171,8 +161,7 @@ static void test_any_map(void)
 }
 
 /* Memory beyond 4 GiB, of which no frame is touched before it is given out: only the counting is quick. */
-static void test_large(void)
-{
+static void test_large(void) {
     entry_count = 2;
     entries[0] = (struct multiboot2_memory){0x100000, 0xbff00000, 1, 0};
     entries[1] = (struct multiboot2_memory){0x100000000, 1ul << 39, 1, 0};
@@ -186,8 +175,7 @@ static void test_large(void)
 }
 
 /* No memory map at all, or an empty one: no frames, and no harm. */
-static void test_none(void)
-{
+static void test_none(void) {
     entry_count = 0;
     start_machine(0, 0x9000);
     CHECK_EQUAL(frame_alloc(), 0);
@@ -200,8 +188,7 @@ static void test_none(void)
     CHECK_EQUAL(frame_alloc(), 0);
 }
 
-int main(void)
-{
+int main(void) {
     test_none();
     test_any_map();
     test_large();

@@ -6,14 +6,12 @@
 #include <unit/check.h>
 #include <kernel/gdt.c>
 
-uint64_t kernel_stack_alloc(void)
-{
+uint64_t kernel_stack_alloc(void) {
     static uint64_t top = 0xffffc00000000000;
     return top += 0x4000;
 }
 
-_Noreturn void panic(const char *format, ...)
-{
+_Noreturn void panic(const char *format, ...) {
     CHECK(!format);
     abort();
 }
@@ -25,8 +23,7 @@ struct descriptor {
     bool segment, present, avl, l, db, g; /* segment: code or data, not a system descriptor */
 };
 
-static struct descriptor decode(uint64_t low, uint64_t high)
-{
+static struct descriptor decode(uint64_t low, uint64_t high) {
     return (struct descriptor){
         .base = (low >> 16 & 0xffffff) | (low >> 56 & 0xff) << 24 | high << 32,
         .limit = (uint32_t)((low & 0xffff) | (low >> 48 & 0xf) << 16),
@@ -47,13 +44,9 @@ static struct descriptor decode(uint64_t low, uint64_t high)
 
 static uint64_t gdt[GDT_ENTRIES + 1];
 
-static struct descriptor at(unsigned selector)
-{
-    return decode(gdt[selector / 8], 0);
-}
+static struct descriptor at(unsigned selector) { return decode(gdt[selector / 8], 0); }
 
-static void test_segments(void)
-{
+static void test_segments(void) {
     struct tss tss;
     gdt[GDT_ENTRIES] = 0x5a5a;
     gdt_fill(gdt, &tss);
@@ -84,16 +77,14 @@ static void test_segments(void)
 }
 
 /* What SYSCALL and SYSRET compute from one selector each. */
-static void test_order(void)
-{
+static void test_order(void) {
     CHECK_EQUAL(SEL_KERNEL_DATA, SEL_KERNEL_CODE + 8);
     CHECK_EQUAL(SEL_USER_DATA, (SEL_USER_CODE32 | 3) + 8);
     CHECK_EQUAL(SEL_USER_CODE, (SEL_USER_CODE32 | 3) + 16);
     CHECK(SEL_TSS / 8 + 2 <= GDT_ENTRIES && SEL_TSS > SEL_USER_CODE);
 }
 
-static void check_tss(struct tss *tss)
-{
+static void check_tss(struct tss *tss) {
     memset(tss, 0xee, sizeof(*tss));
     gdt_fill(gdt, tss);
     struct descriptor d = decode(gdt[SEL_TSS / 8], gdt[SEL_TSS / 8 + 1]);
@@ -110,8 +101,7 @@ static void check_tss(struct tss *tss)
 }
 
 /* The TSS may lie anywhere: the descriptor has all 64 bits of its address. */
-static void test_tss(void)
-{
+static void test_tss(void) {
     static const uint64_t places[] = {0x12345000, 0x234567890000, 0x6ffedcba9000};
     for (unsigned p = 0; p < sizeof(places) / sizeof(places[0]); p++) {
         char *page = mmap((void *)places[p], 0x1000, PROT_READ | PROT_WRITE,
@@ -124,8 +114,7 @@ static void test_tss(void)
 }
 
 /* The CPU's offsets. Source: SDM 3A, "64-Bit TSS Format". */
-static void test_tss_layout(void)
-{
+static void test_tss_layout(void) {
     CHECK_EQUAL(offsetof(struct tss, rsp0), 4);
     CHECK_EQUAL(offsetof(struct tss, rsp2), 20);
     CHECK_EQUAL(offsetof(struct tss, ist[0]), 36);
@@ -134,8 +123,7 @@ static void test_tss_layout(void)
     CHECK_EQUAL(sizeof(struct tss), 104);
 }
 
-static void test_ist(void)
-{
+static void test_ist(void) {
     struct tss tss;
     gdt_fill(gdt, &tss);
     for (unsigned i = 0; i < 7; i++) {
@@ -149,8 +137,7 @@ static void test_ist(void)
           IST_DB != IST_MC);
 }
 
-int main(void)
-{
+int main(void) {
     test_segments();
     test_order();
     test_tss();

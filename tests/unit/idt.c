@@ -13,8 +13,7 @@ struct decoded {
     bool present, zero;
 };
 
-static struct decoded decode(unsigned vector)
-{
+static struct decoded decode(unsigned vector) {
     uint64_t low, high;
     memcpy(&low, (const char *)idt + 16 * vector, 8);
     memcpy(&high, (const char *)idt + 16 * vector + 8, 8);
@@ -31,8 +30,7 @@ static struct decoded decode(unsigned vector)
 
 #define INTERRUPT_GATE 14 /* clears IF; a trap gate, 15, does not */
 
-static unsigned wanted_ist(unsigned vector)
-{
+static unsigned wanted_ist(unsigned vector) {
     switch (vector) {
     case 1:
         return IST_DB;
@@ -47,8 +45,7 @@ static unsigned wanted_ist(unsigned vector)
     }
 }
 
-static void test_gates(void)
-{
+static void test_gates(void) {
     idt_init();
     for (unsigned vector = 0; vector < 256; vector++) {
         struct decoded gate = decode(vector);
@@ -66,16 +63,14 @@ static void test_gates(void)
     }
 }
 
-static void test_allow_user(void)
-{
+static void test_allow_user(void) {
     idt_allow_user(0x80);
     CHECK_EQUAL(decode(0x80).dpl, 3);
     CHECK_EQUAL(decode(0x80).type, INTERRUPT_GATE);
     CHECK_EQUAL(decode(0x81).dpl, 0);
 }
 
-int main(void)
-{
+int main(void) {
     CHECK_EQUAL(sizeof(idt), 4096);
     test_gates();
     test_allow_user();

@@ -11,16 +11,14 @@ struct information {
     uint8_t tags[INFORMATION_SIZE - sizeof(struct multiboot2_info)];
 } __attribute__((aligned(8)));
 
-static inline void information_begin(struct information *info)
-{
+static inline void information_begin(struct information *info) {
     memset(info, 0, sizeof(*info));
     info->head.total_size = sizeof(info->head);
 }
 
 /* Adds a tag, whose size may be a lie, and pads it to 8 bytes by its true size. Returns its header. */
 static inline struct multiboot2_tag *information_add(struct information *info, uint32_t type, uint32_t claimed_size,
-                                                     const void *content, size_t size)
-{
+                                                     const void *content, size_t size) {
     uint8_t *at = (uint8_t *)info + info->head.total_size;
     size_t whole = sizeof(struct multiboot2_tag) + size;
     struct multiboot2_tag header = {type, claimed_size};
@@ -33,19 +31,16 @@ static inline struct multiboot2_tag *information_add(struct information *info, u
 }
 
 static inline struct multiboot2_tag *information_add_true(struct information *info, uint32_t type, const void *content,
-                                                          size_t size)
-{
+                                                          size_t size) {
     return information_add(info, type, (uint32_t)(sizeof(struct multiboot2_tag) + size), content, size);
 }
 
 /* A command line, with its NUL. */
-static inline void information_add_line(struct information *info, const char *line)
-{
+static inline void information_add_line(struct information *info, const char *line) {
     information_add_true(info, MULTIBOOT2_COMMAND_LINE, line, strlen(line) + 1);
 }
 
-static inline void information_add_module(struct information *info, uint32_t start, uint32_t end, const char *line)
-{
+static inline void information_add_module(struct information *info, uint32_t start, uint32_t end, const char *line) {
     uint8_t content[256];
     CHECK(strlen(line) < sizeof(content) - 8);
     memcpy(content, &start, 4);
@@ -55,8 +50,7 @@ static inline void information_add_module(struct information *info, uint32_t sta
 }
 
 static inline void information_add_memory(struct information *info, const struct multiboot2_memory *entries,
-                                          unsigned count, uint32_t entry_size)
-{
+                                          unsigned count, uint32_t entry_size) {
     static uint8_t content[INFORMATION_SIZE];
     size_t size = 8 + (size_t)count * entry_size;
     CHECK(size <= sizeof(content) && entry_size >= sizeof(*entries));
@@ -67,7 +61,4 @@ static inline void information_add_memory(struct information *info, const struct
     information_add_true(info, MULTIBOOT2_MEMORY_MAP, content, size);
 }
 
-static inline void information_end(struct information *info)
-{
-    information_add_true(info, MULTIBOOT2_END, NULL, 0);
-}
+static inline void information_end(struct information *info) { information_add_true(info, MULTIBOOT2_END, NULL, 0); }

@@ -6,10 +6,14 @@
 static struct information info;
 
 /* Uses everything that the kernel uses of a copy after which no byte may be read. Returns how many tags it found. */
-static unsigned walk(const void *bytes, uint32_t size)
-{
-    static const uint32_t types[] = {MULTIBOOT2_COMMAND_LINE, MULTIBOOT2_MODULE,   MULTIBOOT2_MEMORY_MAP,
-                                     MULTIBOOT2_FRAMEBUFFER,  MULTIBOOT2_RSDP_OLD, MULTIBOOT2_RSDP_NEW, 12};
+static unsigned walk(const void *bytes, uint32_t size) {
+    static const uint32_t types[] = {MULTIBOOT2_COMMAND_LINE,
+                                     MULTIBOOT2_MODULE,
+                                     MULTIBOOT2_MEMORY_MAP,
+                                     MULTIBOOT2_FRAMEBUFFER,
+                                     MULTIBOOT2_RSDP_OLD,
+                                     MULTIBOOT2_RSDP_NEW,
+                                     12};
     struct multiboot2_info *copy = exact_copy(bytes, size);
     struct multiboot2_memory memory;
     unsigned found = 0;
@@ -34,8 +38,7 @@ static unsigned walk(const void *bytes, uint32_t size)
 
 static const struct multiboot2_memory ram = {0x100000, 0x7f00000, MEMORY_AVAILABLE, 0};
 
-static void make_good(void)
-{
+static void make_good(void) {
     information_begin(&info);
     information_add_line(&info, "selftest poweroff"); /* 26 bytes: the next tag begins behind 6 bytes of padding */
     information_add_true(&info, 2, "GRUB", 5);
@@ -45,8 +48,7 @@ static void make_good(void)
     information_end(&info);
 }
 
-static void test_good(void)
-{
+static void test_good(void) {
     make_good();
     const struct multiboot2_command_line *line = multiboot2_find(&info.head, MULTIBOOT2_COMMAND_LINE, NULL);
     CHECK(line);
@@ -65,8 +67,7 @@ static void test_good(void)
 }
 
 /* No end tag, or something behind it. */
-static void test_end(void)
-{
+static void test_end(void) {
     information_begin(&info);
     CHECK_EQUAL(walk(&info, info.head.total_size), 0);
     information_add_line(&info, "x");
@@ -82,8 +83,7 @@ static void test_end(void)
 }
 
 /* A tag behind one of a wrong size is not found, wherever that size would lead. */
-static void test_sizes(void)
-{
+static void test_sizes(void) {
     static const uint32_t wrong[] = {0, 1, 7, 1000, 0x7fffffff, 0xfffffff0, 0xfffffff8, 0xfffffff9, 0xffffffff};
     for (unsigned w = 0; w < sizeof(wrong) / sizeof(wrong[0]); w++) {
         information_begin(&info);
@@ -106,12 +106,13 @@ static void test_sizes(void)
 }
 
 /* A tag shorter than its structure counts as absent, and the next one of its type is found. */
-static void test_short_structures(void)
-{
+static void test_short_structures(void) {
     static const struct {
         uint32_t type;
         uint32_t least;
-    } structures[] = {{MULTIBOOT2_COMMAND_LINE, 8}, {MULTIBOOT2_MODULE, 16}, {MULTIBOOT2_MEMORY_MAP, 16},
+    } structures[] = {{MULTIBOOT2_COMMAND_LINE, 8},
+                      {MULTIBOOT2_MODULE, 16},
+                      {MULTIBOOT2_MEMORY_MAP, 16},
                       {MULTIBOOT2_FRAMEBUFFER, 30}};
     static const uint8_t content[64];
     for (unsigned s = 0; s < sizeof(structures) / sizeof(structures[0]); s++) {
@@ -127,8 +128,7 @@ static void test_short_structures(void)
     }
 }
 
-static void test_strings(void)
-{
+static void test_strings(void) {
     information_begin(&info);
     information_add_true(&info, MULTIBOOT2_COMMAND_LINE, "no end", 6);
     const struct multiboot2_command_line *line = multiboot2_find(&info.head, MULTIBOOT2_COMMAND_LINE, NULL);
@@ -145,8 +145,7 @@ static void test_strings(void)
 }
 
 /* Future boot loaders may write longer entries; shorter ones are none. */
-static void test_entry_size(void)
-{
+static void test_entry_size(void) {
     struct multiboot2_memory entries[3] = {{0, 0x9f000, 1, 0}, {0x9f000, 0x1000, 2, 0}, {0x100000, 0x700000, 1, 0}}, m;
     for (uint32_t entry_size = 24; entry_size <= 48; entry_size += 8) {
         information_begin(&info);
@@ -181,8 +180,7 @@ static void test_entry_size(void)
 
 /* An entry size that is no multiple of 8 leaves the later entries unaligned, which C does not allow to read as they
  * are. */
-static void test_unaligned_entries(void)
-{
+static void test_unaligned_entries(void) {
     struct multiboot2_memory entries[2] = {{0, 0x9f000, 1, 0}, {0x100000, 0x700000, 1, 0}}, m;
     information_begin(&info);
     information_add_memory(&info, entries, 2, 25);
@@ -191,10 +189,9 @@ static void test_unaligned_entries(void)
 }
 
 /* What the direct window cannot show is cut off. */
-static void test_clipping(void)
-{
-    static const uint64_t edges[] = {0, 1, 0x1000, DIRECT_SIZE - 1, DIRECT_SIZE, DIRECT_SIZE + 1, 1ul << 52,
-                                     UINT64_MAX - 0xfff, UINT64_MAX};
+static void test_clipping(void) {
+    static const uint64_t edges[] = {
+        0, 1, 0x1000, DIRECT_SIZE - 1, DIRECT_SIZE, DIRECT_SIZE + 1, 1ul << 52, UINT64_MAX - 0xfff, UINT64_MAX};
     const unsigned count = sizeof(edges) / sizeof(edges[0]);
     for (unsigned b = 0; b < count; b++) {
         for (unsigned l = 0; l < count; l++) {
@@ -203,7 +200,8 @@ static void test_clipping(void)
             information_add_memory(&info, &entry, 1, 24);
             CHECK(multiboot2_memory(&info.head, 0, &m));
             __uint128_t end = (__uint128_t)entry.base + entry.length;
-            /* mutant kernel/multiboot2.c: memory->length > DIRECT_SIZE - memory->base => memory->base + memory->length > DIRECT_SIZE */
+            /* mutant kernel/multiboot2.c: memory->length > DIRECT_SIZE - memory->base =>
+               memory->base + memory->length > DIRECT_SIZE */
             CHECK_EQUAL(m.base, entry.base < DIRECT_SIZE ? entry.base : DIRECT_SIZE);
             CHECK_EQUAL(m.base + m.length, end < DIRECT_SIZE ? (uint64_t)end : DIRECT_SIZE);
         }
@@ -211,8 +209,7 @@ static void test_clipping(void)
 }
 
 /* Any byte of good information changed, and good information cut off anywhere. */
-static void test_mutated(void)
-{
+static void test_mutated(void) {
     make_good();
     uint32_t size = info.head.total_size;
     for (uint32_t cut = sizeof(info.head); cut <= size; cut++) {
@@ -232,8 +229,7 @@ static void test_mutated(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     test_good();
     test_end();
     test_sizes();

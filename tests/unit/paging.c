@@ -1,5 +1,5 @@
-/* paging.c: the kernel's map, read as the CPU reads it: every frame of memory can be used through the direct window, and
- * no page is writable and executable through any alias.
+/* paging.c: the kernel's map, read as the CPU reads it: every frame of memory can be used through the direct window,
+ * and no page is writable and executable through any alias.
  * SPDX-License-Identifier: MIT */
 #include <setjmp.h>
 #include <unit/physical.h>
@@ -16,26 +16,22 @@ static unsigned entry_count;
 static uint64_t loaded_cr3, efer = EFER_LME;
 static jmp_buf panicked;
 
-uint64_t fake_rdmsr(uint32_t msr)
-{
+uint64_t fake_rdmsr(uint32_t msr) {
     CHECK_EQUAL(msr, MSR_EFER);
     return efer;
 }
 
-void fake_wrmsr(uint32_t msr, uint64_t value)
-{
+void fake_wrmsr(uint32_t msr, uint64_t value) {
     CHECK_EQUAL(msr, MSR_EFER);
     efer = value;
 }
 
-void fake_write_cr3(uint64_t value)
-{
+void fake_write_cr3(uint64_t value) {
     CHECK(efer & EFER_NXE); /* before the NX bits are in use */
     loaded_cr3 = value;
 }
 
-_Noreturn void panic(const char *format, ...)
-{
+_Noreturn void panic(const char *format, ...) {
     CHECK_TEXT(format, "no memory for the kernel's page tables");
     longjmp(panicked, 1);
 }
@@ -46,8 +42,7 @@ struct mapping {
 };
 
 /* The CPU's walk: rights are the least of all levels. Source: SDM 3A, "Access Rights". */
-static struct mapping look_up(uint64_t address)
-{
+static struct mapping look_up(uint64_t address) {
     const uint64_t *table = kernel_pml4;
     struct mapping m = {.write = true, .user = true, .execute = true};
     for (int shift = 39; shift >= 12; shift -= 9) {
@@ -68,8 +63,7 @@ static struct mapping look_up(uint64_t address)
     return m;
 }
 
-static void check_leaf(uint64_t address, uint64_t size)
-{
+static void check_leaf(uint64_t address, uint64_t size) {
     struct mapping m = look_up(address);
     CHECK(m.present && !m.user);
     CHECK(!(m.write && m.execute));
@@ -83,8 +77,7 @@ static void check_leaf(uint64_t address, uint64_t size)
 }
 
 /* Every page that is mapped, found from the tables themselves. */
-static void check_leaves(const uint64_t *table, int shift, uint64_t base)
-{
+static void check_leaves(const uint64_t *table, int shift, uint64_t base) {
     for (uint64_t i = 0; i < 512; i++) {
         uint64_t address = base | i << shift;
         if (shift == 39 && i >= 256)
@@ -99,8 +92,7 @@ static void check_leaves(const uint64_t *table, int shift, uint64_t base)
     }
 }
 
-static void check_range(uint64_t start, uint64_t end, bool write, bool execute)
-{
+static void check_range(uint64_t start, uint64_t end, bool write, bool execute) {
     for (uint64_t address = start; address < end; address += PAGE_SIZE) {
         struct mapping m = look_up(address);
         CHECK(m.present);
@@ -110,27 +102,26 @@ static void check_range(uint64_t start, uint64_t end, bool write, bool execute)
     }
 }
 
-static void check_image(void)
-{
+static void check_image(void) {
     check_range((uint64_t)text_start, (uint64_t)text_end, false, true);
-    /* mutant kernel/paging.c: map_image(text_end, rodata_end, PTE_NX); => map_image(text_end, rodata_end, PTE_NX | PTE_WRITE); */
+    /* mutant kernel/paging.c: map_image(text_end, rodata_end, PTE_NX); =>
+       map_image(text_end, rodata_end, PTE_NX | PTE_WRITE); */
     check_range((uint64_t)text_end, (uint64_t)rodata_end, false, false);
     check_range((uint64_t)rodata_end, (uint64_t)boot_stack_guard, true, false);
-    /* mutant kernel/paging.c: map_image(boot_stack_guard + PAGE_SIZE, image_end => map_image(boot_stack_guard, image_end */
+    /* mutant kernel/paging.c: map_image(boot_stack_guard + PAGE_SIZE, image_end =>
+       map_image(boot_stack_guard, image_end */
     CHECK(!look_up((uint64_t)boot_stack_guard).present);
     check_range((uint64_t)boot_stack_guard + PAGE_SIZE, (uint64_t)image_end, true, false);
 }
 
 /* Can the kernel write to this frame? */
-static void check_usable(uint64_t frame)
-{
+static void check_usable(uint64_t frame) {
     struct mapping m = look_up(DIRECT_BASE + frame);
     CHECK(m.present && m.write && !m.execute && m.phys == frame);
 }
 
 /* A machine with the entries that are set. False if the kernel finds no memory for its tables, and says so. */
-static bool start_machine(uint64_t text_pages)
-{
+static bool start_machine(uint64_t text_pages) {
     physical_clear();
     memset(kernel_pml4, 0, sizeof(kernel_pml4));
     physical_place_image(1, text_pages, 2, 5);
@@ -147,8 +138,7 @@ static bool start_machine(uint64_t text_pages)
     return true;
 }
 
-static void check_machine(void)
-{
+static void check_machine(void) {
     CHECK_EQUAL(loaded_cr3, (uint64_t)kernel_pml4 - KERNEL_BASE);
     check_leaves(kernel_pml4, 39, 0);
     check_image();
@@ -158,8 +148,7 @@ static void check_machine(void)
     CHECK(kernel_pml4[STACK_BASE >> 39 & 511] & PTE_PRESENT); /* every address space copies it */
 }
 
-static void test_plain(void)
-{
+static void test_plain(void) {
     entry_count = 3;
     entries[0] = (struct multiboot2_memory){0, 0x9f000, 1, 0};
     entries[1] = (struct multiboot2_memory){0x100000, 0x7ee0000, 1, 0};
@@ -173,16 +162,14 @@ static void test_plain(void)
 }
 
 /* Text that reaches into the next large page. */
-static void test_large_image(void)
-{
+static void test_large_image(void) {
     CHECK(start_machine(700));
     check_machine();
     for (uint64_t frame; (frame = frame_alloc());)
         check_usable(frame);
 }
 
-static void test_beyond_4_gib(void)
-{
+static void test_beyond_4_gib(void) {
     entry_count = 2;
     entries[0] = (struct multiboot2_memory){0x100000, 0x1f00000, 1, 0};
     entries[1] = (struct multiboot2_memory){0x100000000, 0x40001000, 1, 0};
@@ -193,8 +180,7 @@ static void test_beyond_4_gib(void)
     CHECK(!look_up(DIRECT_BASE + 0x140001000).present);
 }
 
-static void test_no_memory(void)
-{
+static void test_no_memory(void) {
     entry_count = 0;
     CHECK(!start_machine(20));
     entry_count = 1;
@@ -208,8 +194,7 @@ static void test_no_memory(void)
 }
 
 /* Entries that overlap, touch and begin anywhere; what frame_alloc() gives, the window shows. */
-static void test_any_map(void)
-{
+static void test_any_map(void) {
     for (unsigned round = 0; round < 400; round++) {
         entry_count = 1 + (unsigned)any_below(ENTRIES_MAX);
         entries[0] = (struct multiboot2_memory){0x1000000, 0x40000, 1, 0};
@@ -231,8 +216,7 @@ static void test_any_map(void)
 }
 
 /* A table of the firmware or a device: all of its bytes, and nothing that was there changes. */
-static void test_map_physical(void)
-{
+static void test_map_physical(void) {
     static const uint64_t starts[] = {0xfee00000, 0xbffff7e1, 0x1ff000, 0x3fffff, 0x100000000 - 5, 0x7ff0000};
     entry_count = 1;
     entries[0] = (struct multiboot2_memory){0x100000, 0x7ee0000, 1, 0};
@@ -253,8 +237,7 @@ static void test_map_physical(void)
     CHECK(!map_physical(UINT64_MAX - 1, 100, PTE_NX));
 }
 
-static void test_kernel_address_mapped(void)
-{
+static void test_kernel_address_mapped(void) {
     CHECK(start_machine(20));
     CHECK(kernel_address_mapped((uint64_t)text_start));
     CHECK(kernel_address_mapped(DIRECT_BASE));
@@ -267,8 +250,7 @@ static void test_kernel_address_mapped(void)
     CHECK(!kernel_address_mapped(0x401000));
 }
 
-int main(void)
-{
+int main(void) {
     test_plain();
     test_beyond_4_gib();
     test_no_memory();

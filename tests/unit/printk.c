@@ -8,25 +8,20 @@ struct lock console_lock;
 static char text[4096];
 static size_t size;
 
-void console_put(char c)
-{
+void console_put(char c) {
     CHECK(size < sizeof(text) - 1);
     text[size++] = c;
     text[size] = '\0';
 }
 
-void console_write(const char *from, size_t count)
-{
+void console_write(const char *from, size_t count) {
     while (count--)
         console_put(*from++);
 }
 
-void console_fresh_line(void)
-{
-}
+void console_fresh_line(void) {}
 
-static const char *format(const char *format, ...)
-{
+static const char *format(const char *format, ...) {
     va_list list;
     va_start(list, format);
     size = 0;
@@ -44,8 +39,7 @@ static const char *format(const char *format, ...)
         CHECK_TEXT(format(__VA_ARGS__), wanted);                                                                       \
     } while (0)
 
-static void test_plain(void)
-{
+static void test_plain(void) {
     SAME("%s", "");
     SAME("plain text\n");
     SAME("100%% and %s|%s", "more", "");
@@ -56,17 +50,17 @@ static void test_plain(void)
     CHECK_TEXT(format("ends in %08"), "ends in ");
 }
 
-static const uint64_t numbers[] = {0,         1,          9,          10,         99,        100,        0xabcdef,
-                                   INT32_MAX, UINT32_MAX, 1ul << 32,  INT64_MAX,  1ul << 63, UINT64_MAX, 0x123456789};
+static const uint64_t numbers[] = {0,         1,          9,         10,        99,        100,        0xabcdef,
+                                   INT32_MAX, UINT32_MAX, 1ul << 32, INT64_MAX, 1ul << 63, UINT64_MAX, 0x123456789};
 #define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 #pragma GCC diagnostic ignored "-Wformat-security"
 
 /* Both conversions with every width, padding and length. */
-static void test_numbers(void)
-{
-    /* mutant kernel/printk.c: va_arg(arguments, uint64_t) : va_arg(arguments, unsigned) => va_arg(arguments, uint64_t) : va_arg(arguments, uint64_t) >> 1 << 1 */
+static void test_numbers(void) {
+    /* mutant kernel/printk.c: va_arg(arguments, uint64_t) : va_arg(arguments, unsigned) =>
+       va_arg(arguments, uint64_t) : va_arg(arguments, uint64_t) >> 1 << 1 */
     for (unsigned width = 0; width < 30; width++) {
         for (const char *conversion = "ux"; *conversion; conversion++) {
             char widths[8] = "", how[32], how_long[32];
@@ -84,24 +78,22 @@ static void test_numbers(void)
     }
 }
 
-static void test_pointers(void)
-{
+static void test_pointers(void) {
     CHECK_TEXT(format("%p", (void *)0), "0x0000000000000000");
     CHECK_TEXT(format("%p", (void *)0xffffffff80123456), "0xffffffff80123456");
     CHECK_TEXT(format("%p %p", (void *)1, (void *)0xabc), "0x0000000000000001 0x0000000000000abc");
 }
 
 /* Several arguments, so that one of the wrong length would shift the rest. */
-static void test_sequence(void)
-{
+static void test_sequence(void) {
     for (unsigned round = 0; round < 1000; round++) {
         uint64_t a = any_number() >> any_below(64), b = any_number() >> any_below(64);
-        SAME("%lx %s %u %lu %012lx-%012lx %x %5u|%06x|%lu", a, "text", (unsigned)a, b, a, b, (unsigned)b, round, round, a);
+        SAME("%lx %s %u %lu %012lx-%012lx %x %5u|%06x|%lu", a, "text", (unsigned)a, b, a, b, (unsigned)b, round, round,
+             a);
     }
 }
 
-int main(void)
-{
+int main(void) {
     test_plain();
     test_numbers();
     test_pointers();

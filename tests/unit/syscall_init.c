@@ -11,38 +11,33 @@ static struct {
 } written[16];
 static unsigned count;
 
-void fake_wrmsr(uint32_t msr, uint64_t value)
-{
+void fake_wrmsr(uint32_t msr, uint64_t value) {
     CHECK(count < sizeof(written) / sizeof(written[0]));
     written[count].msr = msr;
     written[count++].value = value;
 }
 
-uint64_t fake_rdmsr(uint32_t msr)
-{
+uint64_t fake_rdmsr(uint32_t msr) {
     CHECK_EQUAL(msr, MSR_EFER);
     return EFER_LME | EFER_NXE | 1 << 10;
 }
 
 static bool on_return;
 
-void user_return(struct trap_frame *frame)
-{
+void user_return(struct trap_frame *frame) {
     (void)frame;
     on_return = true;
 }
 
 static bool on_dispatch;
 
-void syscall_dispatch(struct trap_frame *frame)
-{
+void syscall_dispatch(struct trap_frame *frame) {
     (void)frame;
     CHECK(!on_return);
     on_dispatch = true;
 }
 
-static uint64_t value_of(uint32_t msr)
-{
+static uint64_t value_of(uint32_t msr) {
     for (unsigned i = 0; i < count; i++)
         if (written[i].msr == msr)
             return written[i].value;
@@ -50,8 +45,7 @@ static uint64_t value_of(uint32_t msr)
     return 0;
 }
 
-static void test_registers(void)
-{
+static void test_registers(void) {
     syscall_init();
     uint64_t star = value_of(0xc0000081);
     /* As the CPU computes them. Sources: SDM 2B, "SYSCALL" and "SYSRET"; APM 3, the same. */
@@ -67,7 +61,8 @@ static void test_registers(void)
     CHECK_EQUAL(value_of(0xc0000082), syscall_entry);
     /* mutant kernel/syscall_init.c: wrmsr(MSR_CSTAR, (uint64_t)syscall32_entry); => wrmsr(MSR_CSTAR, 0); */
     CHECK_EQUAL(value_of(0xc0000083), syscall32_entry);
-    /* mutant kernel/syscall_init.c: wrmsr(MSR_SFMASK, SFMASK); => wrmsr(MSR_SFMASK, RFLAGS_IF | RFLAGS_DF | RFLAGS_TF); */
+    /* mutant kernel/syscall_init.c: wrmsr(MSR_SFMASK, SFMASK); =>
+       wrmsr(MSR_SFMASK, RFLAGS_IF | RFLAGS_DF | RFLAGS_TF); */
     CHECK_EQUAL(value_of(0xc0000084), 0x257fd5);
     CHECK_EQUAL(value_of(0x174), 0);
     CHECK_EQUAL(value_of(0xc0000080), EFER_SCE | EFER_LME | EFER_NXE | 1 << 10);
@@ -75,8 +70,7 @@ static void test_registers(void)
 
 /* RFLAGS by the manual's bit numbers, and what ring 3 can set of them: all that POPF can change there.
  * Source: SDM 1, "EFLAGS Register". */
-static void test_flags(void)
-{
+static void test_flags(void) {
     static const struct {
         uint64_t flag;
         unsigned bit;
@@ -97,8 +91,7 @@ static void test_flags(void)
     CHECK_EQUAL(SFMASK, clearable);
 }
 
-static void test_order(void)
-{
+static void test_order(void) {
     struct trap_frame frame = {0};
     on_return = on_dispatch = false;
     syscall_from_user(&frame);
@@ -106,8 +99,7 @@ static void test_order(void)
     CHECK(on_dispatch && on_return);
 }
 
-int main(void)
-{
+int main(void) {
     test_registers();
     test_flags();
     test_order();

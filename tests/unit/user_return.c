@@ -15,19 +15,14 @@ static jmp_buf killed;
 static const char *reason;
 static int signal;
 
-void trap_handle(unsigned vector, trap_handler *handler)
-{
-    handlers[vector] = handler;
-}
+void trap_handle(unsigned vector, trap_handler *handler) { handlers[vector] = handler; }
 
-void schedule(void)
-{
+void schedule(void) {
     if (++switches == 3)
         cpu.need_switch = false;
 }
 
-_Noreturn void task_kill(const struct trap_frame *frame, const char *why, int number)
-{
+_Noreturn void task_kill(const struct trap_frame *frame, const char *why, int number) {
     (void)frame;
     reason = why;
     signal = number;
@@ -35,8 +30,7 @@ _Noreturn void task_kill(const struct trap_frame *frame, const char *why, int nu
 }
 
 /* True if the program may go on with this frame. */
-static bool returns(struct trap_frame *frame)
-{
+static bool returns(struct trap_frame *frame) {
     reason = NULL;
     if (setjmp(killed))
         return false;
@@ -44,8 +38,7 @@ static bool returns(struct trap_frame *frame)
     return true;
 }
 
-static void test_addresses(void)
-{
+static void test_addresses(void) {
     static const struct {
         uint64_t rip;
         bool good;
@@ -79,8 +72,7 @@ static void test_addresses(void)
 }
 
 /* Of any flags the program's own stay; IF is on, the bit that is always 1 is 1, the rest 0. */
-static void test_flags(void)
-{
+static void test_flags(void) {
     for (unsigned round = 0; round < 10000; round++) {
         uint64_t flags = any_number();
         struct trap_frame frame = {.rip = 0x401000, .cs = 0x2b, .rflags = flags, .ss = 0x23};
@@ -92,8 +84,7 @@ static void test_flags(void)
 }
 
 /* The turn of others comes first, and as often as it is asked for. */
-static void test_switches(void)
-{
+static void test_switches(void) {
     struct trap_frame frame = {.rip = 0x401000, .cs = 0x2b, .rflags = 0x202, .ss = 0x23};
     cpu.need_switch = true;
     CHECK(returns(&frame));
@@ -102,8 +93,7 @@ static void test_switches(void)
 }
 
 /* Only that one IRETQ, and only in ring 0, is the task's fault; anything else is the kernel's. */
-static void test_iretq_fault(void)
-{
+static void test_iretq_fault(void) {
     user_return_init();
     for (unsigned vector = 0; vector < 32; vector++) {
         CHECK((handlers[vector] != NULL) == (vector >= 11 && vector <= 13));
@@ -125,8 +115,7 @@ static void test_iretq_fault(void)
     }
 }
 
-int main(void)
-{
+int main(void) {
     test_addresses();
     test_flags();
     test_switches();

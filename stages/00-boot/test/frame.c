@@ -43,7 +43,8 @@ TEST(frames_have_one_owner) {
         frames[n] = frame_alloc_zeroed();
         zero = zero && all_zero(frames[n]);
     }
-    /* mutant kernel/frame.c: memset(phys_to_virt(frame), 0, PAGE_SIZE); => memset(phys_to_virt(frame), 0, PAGE_SIZE / 2); */
+    /* mutant kernel/frame.c: memset(phys_to_virt(frame), 0, PAGE_SIZE); =>
+       memset(phys_to_virt(frame), 0, PAGE_SIZE / 2); */
     ok(zero, "a zeroed one keeps nothing of its last owner's");
     ok(all_distinct(), "none is given twice the second time");
     for (unsigned n = 0; n < COUNT; n++)

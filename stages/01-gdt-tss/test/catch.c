@@ -7,7 +7,7 @@
 struct caught caught;
 uint64_t catch_resume;
 
-static bool catch(struct trap_frame *frame) {
+static bool catch (struct trap_frame *frame) {
     caught.count++;
     caught.frame = *frame;
     caught.frame_at = (uint64_t)frame;

@@ -22,10 +22,10 @@ void catch_end(unsigned vector);
         catch_begin(vector);                                                                                           \
         __asm__ volatile("lea rax, [rip + 990f]\n\t"                                                                   \
                          "mov %[resume], rax\n\t"                                                                      \
-                         "mov r8, rsp\n\t" instructions "\n"                                                          \
+                         "mov r8, rsp\n\t" instructions "\n"                                                           \
                          "990: mov rsp, r8"                                                                            \
                          : [resume] "=m"(catch_resume)                                                                 \
                          : __VA_ARGS__                                                                                 \
-                         : "rax", "rcx", "rdx", "r8", "memory", "cc");                                                     \
+                         : "rax", "rcx", "rdx", "r8", "memory", "cc");                                                 \
         catch_end(vector);                                                                                             \
     } while (0)

@@ -10,7 +10,8 @@ void raise_with_registers(const uint64_t set[16], uint64_t found[16]);
 /* For an int the CPU pushes no error code, so the vectors that have one cannot be raised in this way. The kernel itself
  * uses some others: #DB, NMI, #MC, int 0x80, and those of the interrupt controllers. */
 static bool can_be_raised(unsigned vector) {
-    static const uint8_t others[] = {1, 2, 8, 10, 11, 12, 13, 14, 17, 18, 21, 29, 30, 0x40, 0x41, 0x80, 0xe7, 0xef, 0xff};
+    static const uint8_t others[] = {1,  2,  8,  10,   11,   12,   13,   14,   17,  18,
+                                     21, 29, 30, 0x40, 0x41, 0x80, 0xe7, 0xef, 0xff};
     for (unsigned i = 0; i < ARRAY_LENGTH(others); i++)
         if (vector == others[i])
             return false;

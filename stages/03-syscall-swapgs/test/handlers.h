@@ -1,4 +1,4 @@
-/* handlers.h: puts back the handler that the kernel itself has for a vector: that of #PF, since the user copies may fault.
+/* handlers.h: puts back the handler that the kernel itself has for a vector: that of #PF, by which user copies fail.
  * SPDX-License-Identifier: MIT */
 #pragma once
 #include <kernel/trap.h>

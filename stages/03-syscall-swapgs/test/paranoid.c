@@ -9,7 +9,8 @@
 #include <kernel/selftest.h>
 #include <kernel/trap.h>
 
-static const uint64_t bases[] = {0, 0x1000, 0x7fffffffffff, 0x123456789ab8, DIRECT_BASE, 0xffffffffdeadbeef, UINT64_MAX};
+static const uint64_t bases[] = {0,         0x1000, 0x7fffffffffff, 0x123456789ab8, DIRECT_BASE, 0xffffffffdeadbeef,
+                                 UINT64_MAX};
 
 static struct pcr fake __attribute__((aligned(PAGE_SIZE))); /* what a program could make of its memory */
 

@@ -20,7 +20,9 @@ TEST(syscall_registers) {
     ok(rdmsr(MSR_SYSENTER_CS) == 0, "SYSENTER is off");
 }
 
-static bool set_as_the_cpu_has_it(enum cpu_feature feature, uint64_t bit) { return !(read_cr4() & bit) == !cpu_has(feature); }
+static bool set_as_the_cpu_has_it(enum cpu_feature feature, uint64_t bit) {
+    return !(read_cr4() & bit) == !cpu_has(feature);
+}
 
 TEST(control_registers) {
     ok(set_as_the_cpu_has_it(CPU_SMEP, CR4_SMEP), "SMEP is on where there is SMEP");

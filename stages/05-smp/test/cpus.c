@@ -90,7 +90,8 @@ TEST(all_cpus) {
         stacks += stacks_are_its_own(pcr);
         numbers += pcr->cpu < cpus;
     }
-    /* mutant kernel/syscall_init.c: wrmsr(MSR_SFMASK, SFMASK); => wrmsr(MSR_SFMASK, rdmsr(MSR_GS_BASE) >= 0xffffffff80000000 ? SFMASK : SFMASK - 1); */
+    /* mutant kernel/syscall_init.c: wrmsr(MSR_SFMASK, SFMASK); =>
+       wrmsr(MSR_SFMASK, rdmsr(MSR_GS_BASE) >= 0xffffffff80000000 ? SFMASK : SFMASK - 1); */
     ok(alike == cpus, "control registers, MSRs, IDT and selectors are the same on all");
     ok(right == cpus, "GS base, GDT, TSS and APIC id are each one's own");
     ok(stacks == cpus, "no two share an interrupt stack, and each names its PCR");

@@ -41,7 +41,9 @@ static uint64_t leave(void) {
     return waiting;
 }
 
-static bool fault_was_the_iretqs(void) { return count == 1 && fault.rip == (uint64_t)iretq_to_user && !from_user(&fault); }
+static bool fault_was_the_iretqs(void) {
+    return count == 1 && fault.rip == (uint64_t)iretq_to_user && !from_user(&fault);
+}
 
 TEST(iretq_that_faults) {
     struct pcr *pcr = this_cpu->self;
