@@ -16,13 +16,14 @@ _Noreturn void kernel_main(uint32_t boot_information) {
     paging_init(info);
     protect_patch_text(); /* STAC and CLAC, if there is SMAP */
 
-    cpu_init();      /* PCR with GDT and TSS; GS base */
-    paranoid_init(); /* the PCR's address on the IST stacks */
-    idt_init();      /* 256 gates */
+    cpu_init();            /* PCR with GDT and TSS; GS base */
+    paranoid_set_stacks(); /* the PCR's address on the IST stacks */
+    idt_init();            /* 256 gates */
     idt_load();
     protect_init(); /* SMEP, SMAP, UMIP */
     user_copy_init();
-    syscall_init(); /* STAR, LSTAR, SFMASK */
+    paranoid_init(); /* handlers of NMI and #DB */
+    syscall_init();  /* STAR, LSTAR, SFMASK */
     program_init(info);
 
     if (command_line_has("selftest"))

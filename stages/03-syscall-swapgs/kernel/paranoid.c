@@ -22,12 +22,15 @@ static bool debug_in_kernel(struct trap_frame *frame) {
 }
 
 void paranoid_init(void) {
+    trap_handle(VECTOR_NMI, count_nmi);
+    trap_handle(VECTOR_DB, debug_in_kernel);
+}
+
+void paranoid_set_stacks(void) {
     for (unsigned i = 0; i < IST_COUNT; i++) {
         this_cpu->tss.ist[i] -= 16;
         *(struct pcr **)this_cpu->tss.ist[i] = this_cpu->self;
     }
-    trap_handle(VECTOR_NMI, count_nmi);
-    trap_handle(VECTOR_DB, debug_in_kernel);
 }
 
 void paranoid(struct trap_frame *frame) {

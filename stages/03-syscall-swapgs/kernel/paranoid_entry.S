@@ -8,7 +8,7 @@
  *
  *      +------------------+  16-byte aligned
  *      | (unused)         |
- *      | address of PCR   |  <- tss.ist[n]; put there by paranoid_init()
+ *      | address of PCR   |  <- tss.ist[n]; put there by paranoid_set_stacks()
  *      +------------------+
  *      | struct trap_frame|
  *      +------------------+  <- RSP when C is called */

@@ -9,6 +9,9 @@ void protect_patch_text(void);
 void protect_init(void);
 
 /* Prepares this CPU's IST stacks for paranoid_entry. After pcr_init(), before anything can strike (paranoid.c). */
+void paranoid_set_stacks(void);
+
+/* Sets the handlers of NMI and #DB. Once (paranoid.c). */
 void paranoid_init(void);
 
 /* Sets the handler of #PF. Once, before the first copy to or from a program (user_copy.c). */

@@ -9,7 +9,7 @@ static const char *const words[] = {"selftest", "poweroff", "overflow", NULL};
 
 /* What each CPU needs besides its PCR; the other CPUs come here from smp.c. */
 void cpu_setup(void) {
-    paranoid_init(); /* the PCR's address on the IST stacks */
+    paranoid_set_stacks(); /* the PCR's address on the IST stacks */
     idt_load();
     protect_init(); /* SMEP, SMAP, UMIP; SSE for programs */
     syscall_init(); /* STAR, LSTAR, SFMASK */
@@ -30,6 +30,7 @@ _Noreturn void kernel_main(uint32_t boot_information) {
     cpu_init(); /* PCR with GDT and TSS; GS base */
     idt_init(); /* 256 gates */
     user_copy_init();
+    paranoid_init(); /* handlers of NMI and #DB; smp_start() changes the first of them */
     user_return_init();
     cpu_setup();
     clock_init();
