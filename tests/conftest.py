@@ -32,7 +32,8 @@ NEEDS = {
     "cloc": (lambda: command("cloc"), "cloc"),
     "git": (lambda: command("git"), "git"),
 }
-GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl")}
+GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),
+          "claims": ("qemu", "grub")}
 
 
 def needs_of(item: pytest.Item) -> list[str]:

@@ -1,0 +1,139 @@
+# What stage 05 claims: all CPUs work, one that does not answer is left out, every return address is checked, and a
+# panic on one CPU stops them all. What does not happen by itself is brought about by a changed kernel; where a case is
+# called broken, the line which the claim is about is taken out, and the claim must fail.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import re
+
+import pytest
+from claims.changes import PROGRAMS, attempt, change, layer, on_top, variant
+from differential.runs import Boot, good_boot
+from matrix.cpus import cpu_table
+
+both_emulators = pytest.mark.parametrize("emulator", ["qemu", "bochs"])
+sound_and_broken = pytest.mark.parametrize("broken", [False, True], ids=["sound", "broken"])
+
+
+def ends(result: Boot) -> dict[str, tuple[str, int]]:
+    return {task.command: (task.killed_by, task.status) for task in result.tasks}
+
+
+def left_out(log: bytes) -> int:
+    return len(re.findall(rb"^smp: the CPU with APIC id \d+ does not answer; it is left out$", log, re.MULTILINE))
+
+
+@both_emulators
+@sound_and_broken
+def test_return_address_is_checked(emulator, broken):
+    """Bochs does as CPUs do: without the check `sysretq` faults in ring 0, on the program's stack. QEMU goes to ring 3
+    and faults there, so only the reason tells that the check is gone."""
+    changed = variant("no-check", "05", "kernel/user_return.c", ("if (frame->rip >= USER_TOP)", "if (0)"))
+    result = attempt("05", ["edge syscall", "hello"], "--emulator", emulator, *on_top(changed if broken else ""))
+    if broken and emulator == "bochs":
+        assert result.code == 1 and "edge syscall" not in ends(result)
+        return
+    assert ends(result)["hello"] == ("", 0)
+    assert ends(result)["edge syscall"] == ("#GP" if broken else "return address outside user space", 139)
+
+
+@sound_and_broken
+def test_every_cpu_can_make_system_calls(broken):
+    """The registers of SYSCALL are each CPU's own."""
+    changed = variant("msrs-of-one", "05", "kernel/main.c", (
+        "    syscall_init();", "    if (!this_cpu->cpu)\n        syscall_init();"))
+    result = attempt("05", ["spread copies=8"], "--cpus", "4", *on_top(changed if broken else ""))
+    assert ([task.status for task in result.tasks] == [0] * 8) is not broken
+
+
+def test_silent_cpu_is_left_out():
+    """The second one that starts halts before it has said anything."""
+    text = "    cmp     esi, [AP_LIMIT]\n"
+    changed = variant("silent-cpu", "05", "kernel/ap_entry.S", (
+        text, "    cmp     esi, 1\n    je      2f\n" + text))
+    result = good_boot("05", ["hello", "spread copies=6"], "--cpus", "4", *on_top(changed))
+    assert b"\nsmp: 3 CPUs, " in result.log and left_out(result.log) == 1
+    assert len(cpu_table(result.log)) == 3
+    assert [task.status for task in result.tasks] == [0] * 7
+
+
+def test_cpus_that_do_not_exist():
+    """The table has four, of which two are marked as not enabled. Here those are started all the same, in vain."""
+    text = "lapic && entry[4] & CPU_ENABLED"
+    changed = variant("ghosts", "05", "kernel/acpi.c", (text, "lapic"))
+    result = good_boot("05", ["hello", "spread copies=4"], "--cpus", "2", "--topology", "maxcpus=4", *on_top(changed))
+    assert b"\nsmp: 2 CPUs, " in result.log and left_out(result.log) == 2
+    assert len(cpu_table(result.log)) == 2
+    assert [task.status for task in result.tasks] == [0] * 5
+
+
+@sound_and_broken
+def test_late_cpu_parks(broken):
+    """It takes longer than the time-out on its way, and then finds the door closed. Left open, it comes in."""
+    files = [change("05", "kernel/smp.c", ("(2000 * MILLISECOND)", "(20 * MILLISECOND)"),
+                    *[("__atomic_store_n(ap_claims, CLOSED, __ATOMIC_RELEASE)", "(void)ap_claims")] * broken),
+             change("05", "kernel/ap_entry.S", (
+                 "1:  cli\n", "1:  cli\n    mov     ecx, 50000000\n9:  dec     ecx\n    jnz     9b\n"))]
+    changed = layer("late-cpu-comes-in" if broken else "late-cpu", *files)
+    result = good_boot("05", ["nap 1000", "hello"], "--cpus", "2", *on_top(changed))
+    assert b"\nsmp: 1 CPUs, " in result.log and left_out(result.log) == 1
+    assert len(cpu_table(result.log)) == (2 if broken else 1)
+    assert [task.status for task in result.tasks] == [0, 0]
+
+
+@pytest.mark.parametrize("name, replacements, message", [
+    ("no-rsdp", [("return sum == 0;", "return sum == 1;")], b"the boot loader gave no sound RSDP"),
+    ("no-madt", [('8, "APIC")', '8, "XXXX")'), ('4, "APIC")', '4, "XXXX")')], b"no sound MADT"),
+])
+def test_one_cpu_without_acpi(name, replacements, message):
+    changed = variant(name, "05", "kernel/acpi.c", *replacements)
+    result = good_boot("05", ["hello", "nap 10"], "--cpus", "4", *on_top(changed))
+    assert result.log.splitlines().count(b"acpi: %s; only this CPU is used" % message) == 1
+    assert len(cpu_table(result.log)) == 1
+    assert ends(result) == {"hello": ("", 0), "nap 10": ("", 0)}
+
+
+# What happens in the tick of a CPU, once it has printed some lines; all others are busy with that.
+TICK = "    this_cpu->ticks++;\n"
+BUSY = "this_cpu->syscalls > 50"
+PANIC = 'panic("provoked")'
+PANICS = {
+    "on one CPU": f"    if (cpu_number() == 1 && {BUSY})\n        {PANIC};\n",
+    "on all at once": f"    if ({BUSY})\n        {PANIC};\n",
+    "with the console locked": f"    if (cpu_number() == 1 && {BUSY} && lock_acquire(&console_lock))\n"
+                               f"        {PANIC};\n",
+    # CPU 2 stands still, with interrupts off.
+    "beside a stuck CPU": f"    static volatile bool stuck;\n"
+                          f"    while (cpu_number() == 2 && {BUSY})\n        stuck = true;\n"
+                          f"    if (cpu_number() == 1 && stuck)\n        {PANIC};\n",
+}
+# The report as it must be: whole, and the last thing that is printed.
+REPORT = re.compile(rb"\npanic: CPU (\d): provoked\n  backtrace:\n(    0x[0-9a-f]{16}[^\n]*\n)+\Z")
+
+
+def panic(name: str, emulator: str, *changes: tuple[str, str]) -> Boot:
+    """A run that ends in one of these panics, with further changes to the kernel."""
+    provoked = change("05", "kernel/sched.c", (TICK, TICK + PANICS[name]))
+    folder = layer("panic-" + name.replace(" ", "-") + "-unheard" * bool(changes), provoked, *changes)
+    options = [*PROGRAMS, *on_top(folder), "--cpus", "4", "--emulator", emulator]
+    return attempt("05", ["chatter copies=8"], *options)
+
+
+@both_emulators
+@pytest.mark.parametrize("name", PANICS)
+def test_panic_stops_all_cpus(name, emulator):
+    """One whole report, and the end."""
+    result = panic(name, emulator)
+    assert result.code == 1
+    report = REPORT.search(result.log)
+    assert report, result.log[-3000:].decode(errors="replace")
+    assert report[1] == b"1" or name == "on all at once"
+    before = result.log[:report.start()]
+    assert before.count(b"chatter of task") > 20 and b"panic: " not in before
+
+
+@pytest.mark.needs("bochs")
+def test_panic_must_stop_the_others():
+    """Without the NMI they go on printing into the report. (In QEMU too, but not each time.)"""
+    unheard = change("05", "kernel/ipi.c", ("ipi_send(pcr->apic_id, ICR_NMI);", "(void)pcr;"))
+    assert not REPORT.search(panic("on one CPU", "bochs", unheard).log)

@@ -1,0 +1,78 @@
+# How the kernel fails: memory that runs out is somebody's error and nobody's end, and a fault of its own is reported.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import re
+
+import pytest
+from claims.changes import PROGRAMS, attempt, change, layer, on_top, variant
+from differential.runs import good_boot
+
+sound_and_broken = pytest.mark.parametrize("broken", [False, True], ids=["sound", "broken"])
+
+
+@pytest.mark.parametrize("emulator, cpus", [("qemu", 2), ("bochs", 1)])
+def test_more_programs_than_memory(emulator, cpus):
+    """As many start as there is memory for, one line says where it ended, and those that started end well."""
+    result = good_boot("05", ["hello first", "hello copies=400 many", "hello last"], "--memory", "32",
+                       "--cpus", str(cpus), "--emulator", emulator, timeout=120)
+    reasons = re.findall(rb"^module (\d) \(.*\): not loaded: (.*)$", result.log, re.MULTILINE)
+    assert reasons[0] == (b"2", b"not enough memory") and len(reasons) <= 2
+    assert all(reason == b"not enough memory" for _, reason in reasons)
+    commands = [task.command for task in result.tasks]
+    assert 50 < commands.count("hello many") < 400 and commands.count("hello first") == 1
+    assert commands.count("hello last") + len(reasons) == 2
+    assert all(task.status == 0 for task in result.tasks)
+
+
+def pages(log: bytes) -> list[int]:
+    return [int(count) for count in re.findall(rb"^greedy: task \d+ got (\d+) pages$", log, re.MULTILINE)]
+
+
+@sound_and_broken
+@pytest.mark.parametrize("stage", ["03", "05"])
+def test_memory_is_given_back(stage, broken):
+    """One program after another takes all that there is, until ENOMEM. The second must get no less than the first: in
+    stage 03 it starts when that one has ended, in stage 05 it sleeps meanwhile."""
+    changed = variant(f"leak-{stage}", stage, "kernel/task.c", (
+        "address_space_destroy(&task->space);", "(void)task;"))
+    second = "greedy" if stage == "03" else "greedy 3000"
+    result = good_boot(stage, ["greedy", second], *PROGRAMS, "--memory", "32", *on_top(changed if broken else ""))
+    got = pages(result.log)
+    assert got[0] * 4096 > 16 << 20
+    assert (len(got) == 2 and got[1] >= got[0]) is not broken
+
+
+def test_others_live_when_memory_is_used_up():
+    """A program that has taken everything does not stop one that is already there."""
+    result = good_boot("05", ["greedy", "nap 200", "count 2"], *PROGRAMS, "--memory", "32", "--cpus", "2")
+    assert {task.command: task.status for task in result.tasks} == {"count 2": 0, "greedy": 0, "nap 200": 0}
+
+
+REPORT = re.compile(
+    r"panic: CPU 0: #PF \(page fault\) in ring 0\n"
+    r"  rip ([0-9a-f]{16})(?: <sched_tick\+\S+ \S+>)?  rsp [0-9a-f]{16}  rflags \w+  cs 8  ss \w+  error 2\n"
+    r"  rax [0-9a-f]{16}  rbx [0-9a-f]{16}  rcx [0-9a-f]{16}  rdx [0-9a-f]{16}\n"
+    r"  rsi [0-9a-f]{16}  rdi [0-9a-f]{16}  rbp [0-9a-f]{16}  r8  [0-9a-f]{16}\n"
+    r"  r9  [0-9a-f]{16}  r10 [0-9a-f]{16}  r11 [0-9a-f]{16}  r12 [0-9a-f]{16}\n"
+    r"  r13 [0-9a-f]{16}  r14 [0-9a-f]{16}  r15 [0-9a-f]{16}  cr2 0000000000001238\n"
+    r"  backtrace:\n((?:    0x[0-9a-f]{16}.*\n)+)")
+
+
+@pytest.mark.parametrize("emulator", ["qemu", "bochs"])
+@pytest.mark.parametrize("stage", ["04", "05"])
+def test_fault_of_the_kernel_is_reported(stage, emulator):
+    """A write through a bad pointer, in the tick: the report has the instruction's line, and the calls before it."""
+    fault = "    if (this_cpu->ticks == 5)\n        *(volatile int *)0x1238 = 1;\n"
+    tick = "    this_cpu->ticks++;\n"
+    source, text = change("04", "kernel/sched.c", (tick, tick + fault))
+    changed = layer("bad-pointer", (source, text))
+    result = attempt(stage, ["count 20"], "--emulator", emulator, *on_top(changed))
+    assert result.code == 1
+    report = REPORT.search(result.log.decode())
+    assert report, result.log.decode()
+    calls = report[2].splitlines()
+    line = text[:text.index("0x1238")].count("\n") + 1
+    assert f"{report[1]} <sched_tick+" in calls[0] and calls[0].endswith(f"/kernel/sched.c:{line}>")
+    names = [re.search(r"<([\w.]+)\+", call)[1] for call in calls[1:]]
+    assert names[0] == "timer_interrupt" and "trap" in names and names[-1].startswith("interrupt_entry")

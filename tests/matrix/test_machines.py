@@ -1,0 +1,119 @@
+# The last stage on many machines: numbers of CPUs, CPU models, amounts of memory, in both emulators; each value at
+# least once, not all combinations. And machines on which it cannot run, which must be told why.
+# SPDX-License-Identifier: MIT
+#
+# Seen to fail: with a limit of eight CPUs in madt_next_cpu() (8 and more), with APIC ids taken for CPU numbers in the
+# table (gaps), with CPU_SMAP among the required features (qemu64), with the level of 1 GiB pages used for the direct
+# window (Nehalem), with frame.c's lengths in 32 bits (high memory).
+from __future__ import annotations
+
+import pytest
+from claims.changes import variant
+from differential.runs import boot, good_boot
+from matrix.cpus import Cpu, cpu_table
+
+# Programs that end well, are killed, sleep, and take turns: little work, but some of each kind. The naps are long
+# enough for each CPU to see some ticks meanwhile.
+WORK = ["hello one two", "fault", "fault gp", "yield copies=4", "nap 50"]
+ENDS = [("fault", 139), ("fault gp", 139), ("hello one two", 0), ("nap 50", 0)] + [("yield", 0)] * 4
+
+GIB4 = 1 << 32
+DIRECT_BASE = 0xffff800000000000
+
+
+def check_machine(*options: str, cpus: int, timeout: int = 60) -> list[Cpu]:
+    """Boots it; every CPU must take part and every program end as it should. Gives the table of CPUs."""
+    result = good_boot("05", WORK, "--cpus", str(cpus), *options, timeout=timeout)
+    assert sorted((task.command, task.status) for task in result.tasks) == ENDS
+    table = cpu_table(result.log)
+    assert [cpu.number for cpu in table] == list(range(cpus))
+    assert all(cpu.ticks for cpu in table), "a CPU without a tick does not run"
+    for field in ("apic_id", "pcr"):
+        assert len({getattr(cpu, field) for cpu in table}) == cpus, f"two CPUs share their {field}"
+    # The calls that WORK makes at least: exit of those that are not killed, 2 lines of hello, 4 turns with a line each.
+    assert sum(cpu.syscalls for cpu in table) >= 6 + 2 + 4 * 8
+    return table
+
+
+@pytest.mark.parametrize("cpus, model, memory", [
+    (1, "qemu64", 32),
+    (2, "Nehalem", 3072),
+    (3, "Haswell", 64),
+    (4, "EPYC", 6144),
+    (8, "Haswell-noTSX", 128),
+    (16, "max", 128),
+    pytest.param(64, "max", 512, marks=pytest.mark.heavy),
+])
+def test_qemu(cpus, model, memory):
+    check_machine("--cpu-model", model, "--memory", str(memory), cpus=cpus, timeout=120)
+
+
+@pytest.mark.needs("bochs")
+@pytest.mark.parametrize("cpus, model, memory", [
+    (1, "corei7_sandy_bridge_2600k", 32),
+    (2, "ryzen", 1024),
+    (2, "athlon64_clawhammer", 128),
+    (4, "corei7_skylake_x", 128),
+])
+def test_bochs(cpus, model, memory):
+    check_machine("--emulator", "bochs", "--cpu-model", model, "--memory", str(memory), cpus=cpus, timeout=120)
+
+
+def test_gaps_in_apic_ids():
+    """Three cores in a socket leave a fourth id unused."""
+    table = check_machine("--topology", "sockets=2,cores=3,threads=1", cpus=6)
+    assert {cpu.apic_id for cpu in table} == {0, 1, 2, 4, 5, 6}
+
+
+def test_cpus_that_are_not_there_yet():
+    """The firmware lists four CPUs, of which two are marked as not enabled: nobody waits for those."""
+    check_machine("--topology", "maxcpus=4", cpus=2)
+
+
+def test_frames_above_4_gib():
+    """With all others taken away there are page tables, stacks, PCRs and programs above 4 GiB. (On a machine with 3 GiB
+    there is nothing left.)"""
+    take = f"for (uint64_t frame = 1; frame && frame < {GIB4}; frame = frame_alloc())\n        ;\n"
+    before = "paging_init(info);\n"
+    only_high = variant("only-high", "05", "kernel/main.c", (before, f"{before}    {take}"))
+    table = check_machine("--memory", "6144", "--layer", only_high, cpus=2)
+    assert table[1].pcr >= DIRECT_BASE + GIB4
+    assert boot("05", WORK, "--memory", "3072", "--layer", only_high).code == 1
+
+
+@pytest.mark.parametrize("emulator, model, mode", [
+    ("bochs", "corei7_skylake_x", 1),
+    ("bochs", "ryzen", 0),
+    ("qemu", "max", 0),
+])
+def test_x2apic_where_there_is_one(emulator, model, mode):
+    """Each CPU says in which mode its local APIC is: bit 10 of IA32_APIC_BASE."""
+    say = 'printk("x2apic mode: %lu\\n", rdmsr(MSR_APIC_BASE) >> 10 & 1);'
+    telling = variant("x2apic", "05", "kernel/main.c", ("    lapic_init();\n", f"    lapic_init();\n    {say}\n"))
+    result = good_boot("05", WORK, "--layer", telling, "--emulator", emulator, "--cpu-model", model, "--cpus", "2")
+    assert result.log.splitlines().count(b"x2apic mode: %d" % mode) == 2
+    assert len(cpu_table(result.log)) == 2
+
+
+@pytest.mark.parametrize("feature", ["nx", "syscall", "fxsr", "apic"])
+def test_missing_feature_is_named(feature):
+    """The first stage says so already, before it uses any of them."""
+    result = boot("00", [], "--cpu-model", f"qemu64,-{feature}")
+    assert result.code == 1
+    assert f"panic: CPU 0: this CPU has no {feature}, and ringstep needs it\n".encode() in result.log
+
+
+NO_LONG_MODE = b"ringstep: this CPU has no long mode; ringstep needs a 64-bit x86 CPU\n"
+
+
+def test_cpu_without_long_mode():
+    """In QEMU, whose COM1 is ready from the start."""
+    result = boot("00", [], "--cpu-model", "qemu32")
+    assert (result.code, result.log) == (1, NO_LONG_MODE)
+
+
+@pytest.mark.needs("bochs")
+@pytest.mark.xfail(strict=True, reason="boot_fail does not set up COM1, which has characters of 5 bits in Bochs")
+def test_cpu_without_long_mode_in_bochs():
+    result = boot("00", [], "--emulator", "bochs", "--cpu-model", "core_duo_t2400_yonah")
+    assert (result.code, result.log) == (1, NO_LONG_MODE)
