@@ -7,6 +7,9 @@ import fcntl
 import os
 import re
 import subprocess
+import threading
+import time
+import tty
 from pathlib import Path
 
 from .run import End, Machine, MachineError, Request, require, start
@@ -96,7 +99,38 @@ def run(request: Request) -> Machine:
             [program(), "-q", "-f", "bochsrc", "-rc", "commands"], cwd=request.folder, stdin=subprocess.DEVNULL,
             stdout=screen, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, "TERM": "xterm"},
         )
+    drain_screen(process)
     return Machine(process, console, lambda code: judge(code, request.folder))
+
+
+def drain_screen(process) -> None:
+    """Reads the machine's screen for ever, in a thread. The text display draws it on a terminal that Bochs opens for
+    itself; when nobody reads there, its buffer is full after some pages, and Bochs waits and does not come back."""
+    threading.Thread(target=read_screen, args=(process.pid,), daemon=True).start()
+
+
+def read_screen(pid: int) -> None:
+    try:
+        while (number := screen_terminal(pid)) is None:
+            time.sleep(0.02)
+        screen = os.open(f"/dev/pts/{number}", os.O_RDONLY | os.O_NOCTTY)
+        try:
+            tty.setraw(screen)      # else the terminal waits for the end of a line
+            while os.read(screen, 65536):
+                pass
+        finally:
+            os.close(screen)
+    except (OSError, tty.error):
+        pass                        # Bochs has ended
+
+
+def screen_terminal(pid: int) -> int | None:
+    """The number of the terminal that Bochs has opened for its screen, or None so far."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        if os.readlink(link).endswith("ptmx"):
+            found = re.search(r"tty-index:\s*(\d+)", Path(f"/proc/{pid}/fdinfo/{link.name}").read_text())
+            return int(found[1]) if found else None
+    return None
 
 
 def open_console(path: Path) -> int:

@@ -104,6 +104,7 @@ class BochsDebugger:
         self.process = run.start([bochs.program(), "-q", "-f", "bochsrc"], cwd=folder, stdin=theirs, stdout=theirs,
                                  stderr=theirs, start_new_session=True, env={**os.environ, "TERM": "dumb"})
         os.close(theirs)
+        bochs.drain_screen(self.process)
         self.terminal = fdspawn(ours)
         try:
             list(self.lines(PATIENCE))      # what Bochs says of itself before its first prompt
