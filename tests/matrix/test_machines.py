@@ -113,7 +113,6 @@ def test_cpu_without_long_mode():
 
 
 @pytest.mark.needs("bochs")
-@pytest.mark.xfail(strict=True, reason="boot_fail does not set up COM1, which has characters of 5 bits in Bochs")
 def test_cpu_without_long_mode_in_bochs():
     result = boot("00", [], "--emulator", "bochs", "--cpu-model", "core_duo_t2400_yonah")
     assert (result.code, result.log) == (1, NO_LONG_MODE)

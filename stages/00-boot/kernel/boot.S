@@ -51,17 +51,21 @@ END(boot_entry)
 /* In:   ebp = a message. Says it on COM1 and on the VGA text screen, ends the emulator or halts. */
 FUNCTION(boot_fail)
     mov     edi, VGA_TEXT
-1:  mov     dx, COM1 + COM_LINE_STATUS
-    in      al, dx
-    test    al, COM_HOLDER_EMPTY
-    jz      1b
-    mov     al, [ebp]
+    mov     dx, COM1 + COM_LINE
+    mov     al, COM_8_BITS          /* GRUB may have left it at 5 */
+    out     dx, al
+1:  mov     al, [ebp]
+    mov     bl, al
     inc     ebp
     mov     dx, COM1
     out     dx, al
     mov     ah, 0x0f                /* white on black */
     stosw
-    cmp     al, '\n'
+    mov     dx, COM1 + COM_LINE_STATUS
+2:  in      al, dx
+    test    al, COM_ALL_SENT        /* or the end of an emulator swallows the last characters */
+    jz      2b
+    cmp     bl, '\n'
     jne     1b
     mov     al, EXIT_BAD
     out     QEMU_EXIT_PORT, al

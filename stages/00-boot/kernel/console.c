@@ -18,7 +18,7 @@ void console_init(const struct multiboot2_info *info) {
     outb(COM1 + COM_LINE, 0x80); /* the divisor latch, for the next two lines: 115200 baud */
     outb(COM1, 1);
     outb(COM1 + 1, 0);
-    outb(COM1 + COM_LINE, 0x03); /* 8 bits, no parity, one stop bit */
+    outb(COM1 + COM_LINE, COM_8_BITS);
     outb(COM1 + COM_FIFO, 0x07);
     outb(COM1 + COM_MODEM, 0x03);
 

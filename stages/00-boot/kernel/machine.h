@@ -9,6 +9,7 @@
 #define COM_LINE         3
 #define COM_MODEM        4
 #define COM_LINE_STATUS  5
+#define COM_8_BITS       0x03 /* no parity, one stop bit */
 #define COM_HOLDER_EMPTY 0x20 /* it takes the next character */
 #define COM_ALL_SENT     0x40 /* the last one has left */
 

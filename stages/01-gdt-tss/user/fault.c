@@ -4,7 +4,7 @@
 #include <user/ulib.h>
 
 /* An address of the kernel: mapped, but for ring 0 only. */
-#define KERNEL_ADDRESS 0xffffffff80000000
+#define KERNEL_ADDRESS 0xffff800000000000 /* mapped, but for ring 0 */
 
 static void divide_error(void) {
     asm volatile("xor edx, edx; xor ecx, ecx; mov eax, 1; div ecx" : : : "eax", "ecx", "edx");

@@ -34,7 +34,7 @@ STEP(paranoid_entry, 3)
     mov     rax, [rsp + FRAME_SIZE]
     mov     rdx, rax
     shr     rdx, 32
-    wrmsr                           /* GS = the PCR; serializes, so it needs no fence */
+    wrmsr                           /* GS = the PCR; without a condition, so no branch can be mispredicted */
 STEP(paranoid_entry, 4)
     mov     rdi, rsp
     call    paranoid
