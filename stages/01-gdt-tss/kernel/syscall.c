@@ -12,7 +12,20 @@ void syscall_dispatch(struct trap_frame *frame) {
     frame->rax = (uint64_t)(function ? function(frame) : -ENOSYS);
 }
 
-/* Writes in pieces, so that the copy is short and the lock not held for long. */
+static bool writing;
+
+/* One write() at a time: those of programs on several CPUs do not mix. Who has to wait lets others run meanwhile. */
+static void begin_write(void) {
+    while (__atomic_test_and_set(&writing, __ATOMIC_ACQUIRE)) {
+        schedule();
+        pause();
+    }
+}
+
+static void end_write(void) { __atomic_clear(&writing, __ATOMIC_RELEASE); }
+
+/* Writes in pieces, so that the lock is not held for long; they end with a line where they can, so that the kernel's own
+ * lines come between those of programs. */
 static long write_console(uint64_t from, uint64_t size) {
     char piece[256];
     uint64_t done = 0;
@@ -23,6 +36,10 @@ static long write_console(uint64_t from, uint64_t size) {
         size_t part = size - done < sizeof(piece) ? size - done : sizeof(piece);
         if (!copy_from_user(piece, from + done, part))
             return done ? (long)done : -EFAULT;
+        size_t lines = part;
+        while (lines && piece[lines - 1] != '\n')
+            lines--;
+        part = lines ? lines : part;
         uint64_t flags = lock_acquire(&console_lock);
         console_write(piece, part);
         lock_release(&console_lock, flags);
@@ -37,29 +54,39 @@ static bool is_console(uint64_t descriptor) { return (uint32_t)descriptor == 1 |
 long sys_write(struct trap_frame *frame) {
     if (!is_console(frame->rdi))
         return -EBADF;
-    return write_console(frame->rsi, frame->rdx);
+    begin_write();
+    long written = write_console(frame->rsi, frame->rdx);
+    end_write();
+    return written;
+}
+
+/* The parts of writev(), one after the other, until one fails. */
+static long write_parts(uint64_t parts, uint64_t count) {
+    struct {
+        uint64_t base, size;
+    } part;
+    long total = 0, written = 0;
+    for (uint64_t i = 0; i < count && written >= 0; i++) {
+        if (!copy_from_user(&part, parts + i * sizeof(part), sizeof(part)))
+            written = -EFAULT;
+        else if ((int64_t)part.size < 0)
+            written = -EINVAL;
+        else
+            written = write_console(part.base, part.size);
+        total += written > 0 ? written : 0;
+    }
+    return written < 0 && !total ? written : total;
 }
 
 long sys_writev(struct trap_frame *frame) {
-    struct {
-        uint64_t base, size;
-    } vector;
-    long total = 0;
     if (!is_console(frame->rdi))
         return -EBADF;
     if (frame->rdx > IOV_MAX)
         return -EINVAL;
-    for (uint64_t i = 0; i < frame->rdx; i++) {
-        if (!copy_from_user(&vector, frame->rsi + i * sizeof(vector), sizeof(vector)))
-            return total ? total : -EFAULT;
-        if ((int64_t)vector.size < 0)
-            return total ? total : -EINVAL;
-        long written = write_console(vector.base, vector.size);
-        if (written < 0)
-            return total ? total : written;
-        total += written;
-    }
-    return total;
+    begin_write();
+    long written = write_parts(frame->rsi, frame->rdx);
+    end_write();
+    return written;
 }
 
 /* The console is no terminal: a C library that asks for its size then buffers as it does for a pipe. */
