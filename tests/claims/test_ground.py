@@ -20,7 +20,7 @@ MEMORY = re.compile(rb"^memory: ([0-9a-f]{12})-([0-9a-f]{12}) (available|reserve
     ("bochs", "corei7_skylake_x", b"GenuineIntel: apic fxsr nx syscall smep smap fsgsbase x2apic"),
 ])
 def test_cpu_is_as_it_is(emulator, model, cpu):
-    """(Seen to fail with the bit of SMEP taken for SMAP's.)"""
+    """(Seen to fail with SMEP's bit taken for SMAP's.)"""
     log = good_boot("00", [], "--emulator", emulator, "--cpu-model", model).log
     assert b"\ncpu: %s\n" % cpu in log
 
@@ -37,6 +37,7 @@ def test_memory_map(emulator, memory):
 
 
 def test_modules_are_shown(tmp_path):
+    """(Seen to fail without the call of show_modules().)"""
     module = tmp_path / "something"
     module.write_bytes(bytes(12345))
     log = good_boot("00", [f"{module} one two"]).log

@@ -23,12 +23,24 @@ def ends(result: Boot) -> dict[str, tuple[str, int]]:
 @pytest.mark.parametrize("stage, emulator", [("01", "qemu"), ("02", "qemu"), ("03", "qemu"), ("04", "qemu"),
                                              ("05", "qemu"), ("01", "bochs"), ("05", "bochs")])
 def test_stack_overflow_is_reported(stage, emulator):
+    """(Seen to fail with the double fault no longer told from others in trap_panic().)"""
     result = attempt(stage, ["hello"], "--append", "overflow", "--emulator", emulator, "--cpus", "2")
     assert result.code == 1
     assert result.log.count(b"panic: ") == 1
     assert b"panic: CPU 0: kernel stack overflow: #DF (double fault) in ring 0\n" in result.log
     assert result.log.count(b" <recurse+") > 10     # the backtrace follows the calls
     assert "panicked" in result.errors
+
+
+@pytest.mark.parametrize("stage", ["01", "05"])
+def test_overflow_of_a_tasks_stack_is_reported(stage):
+    """The same on the stack of a system call, one of many with an unmapped page below it. (Seen to fail with
+    is_stack_guard() knowing of the boot stack alone.)"""
+    deep = variant(f"deep-{stage}", stage, "kernel/syscall.c", (
+        "task_exit(frame->rdi & 0xff);", "(void)frame, kernel_stack_overflow();"))
+    result = attempt(stage, ["hello"], "--cpus", "2", *on_top(deep))
+    assert result.code == 1
+    assert re.search(rb"\npanic: CPU \d: kernel stack overflow: #DF \(double fault\) in ring 0\n", result.log)
 
 
 @both_emulators
@@ -78,7 +90,8 @@ def address_of(stage: str, symbol: str) -> int:
 
 @both_emulators
 def test_pcr_is_read_through_gs(emulator):
-    """The base is the PCR's address, and so is the field `self` that is read through it."""
+    """The base is the PCR's address, and so is the field `self` that is read through it. (Seen to fail with `self`
+    left at 0.)"""
     log = good_boot("02", ["hello"], "--emulator", emulator).log
     base, self, code, rsp0 = (int(re.search(rb"^pcr: .*%s += 0x([0-9a-f]+)$" % name, log, re.MULTILINE)[1], 16)
                               for name in (rb"IA32_GS_BASE", rb"self", rb"gdt\[1\]", rb"tss\.rsp0"))
@@ -98,7 +111,8 @@ def test_pcr_needs_its_base_last(emulator):
 
 @both_emulators
 def test_system_call_swaps_gs(emulator):
-    """The line about the first system call agrees with the symbols and with what the program says of itself."""
+    """The line about the first system call agrees with the symbols and with what the program says of itself. (Seen to
+    fail with the two bases exchanged in it.)"""
     log = good_boot("03", ["gs"], "--emulator", emulator).log
     bases = re.search(rb"IA32_GS_BASE = 0x(\w+) \(the PCR\), IA32_KERNEL_GS_BASE = 0x(\w+) ", log)
     mine = re.search(rb"gs: my GS base is 0x(\w+); gs:\[0\] was wrong 0 times", log)

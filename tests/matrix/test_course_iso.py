@@ -1,8 +1,8 @@
 # The course ISO, started as a person does it: by the keyboard, in the menu, which is on the serial port as well.
 # SPDX-License-Identifier: MIT
 #
-# Seen to fail: with an entry of grub.cfg renamed, with the programs of one stage left out of tools/course-iso, with the
-# EFI modules left out of it, with the RSDP of ACPI 1.0 alone looked for (EFI gives the new one).
+# Seen to fail: with an entry of grub.cfg renamed, with the programs left out of tools/course-iso, with the EFI modules
+# left out of it.
 from __future__ import annotations
 
 import re
