@@ -12,38 +12,40 @@ void syscall_dispatch(struct trap_frame *frame) {
     frame->rax = (uint64_t)(function ? function(frame) : -ENOSYS);
 }
 
-static bool writing;
+/* What a write() or writev() has taken over from the program and not yet printed. */
+struct output {
+    size_t size;
+    char text[256];
+};
 
-/* One write() at a time: those of programs on several CPUs do not mix. Who has to wait lets others run meanwhile. */
-static void begin_write(void) {
-    while (__atomic_test_and_set(&writing, __ATOMIC_ACQUIRE)) {
-        schedule();
-        pause();
-    }
+/* Prints it, or while there is more to come only its whole lines: then a line comes out in one piece, whatever other CPUs
+ * and the kernel print meanwhile. */
+static void print_output(struct output *output, bool more) {
+    size_t size = output->size;
+    while (more && size && output->text[size - 1] != '\n')
+        size--;
+    size = size ? size : output->size; /* a line longer than the buffer */
+    uint64_t flags = lock_acquire(&console_lock);
+    console_write(output->text, size);
+    lock_release(&console_lock, flags);
+    output->size -= size;
+    memmove(output->text, output->text + size, output->size);
 }
 
-static void end_write(void) { __atomic_clear(&writing, __ATOMIC_RELEASE); }
-
-/* Writes in pieces, so that the lock is not held for long; they end with a line where they can, so that the kernel's own
- * lines come between those of programs. */
-static long write_console(uint64_t from, uint64_t size) {
-    char piece[256];
+static long take_output(struct output *output, uint64_t from, uint64_t size) {
     uint64_t done = 0;
     if (from > USER_TOP || size > USER_TOP - from)
         return -EFAULT; /* the whole of it is checked first, though not all of it will be written */
     size = size < WRITE_MAX ? size : WRITE_MAX;
     while (done < size) {
-        size_t part = size - done < sizeof(piece) ? size - done : sizeof(piece);
-        if (!copy_from_user(piece, from + done, part))
+        size_t part = sizeof(output->text) - output->size;
+        part = part < size - done ? part : size - done;
+        if (!copy_from_user(output->text + output->size, from + done, part))
             return done ? (long)done : -EFAULT;
-        size_t lines = part;
-        while (lines && piece[lines - 1] != '\n')
-            lines--;
-        part = lines ? lines : part;
-        uint64_t flags = lock_acquire(&console_lock);
-        console_write(piece, part);
-        lock_release(&console_lock, flags);
+        output->size += part;
         done += part;
+        if (output->size == sizeof(output->text))
+            print_output(output, true);
     }
     return (long)done;
 }
@@ -54,39 +56,33 @@ static bool is_console(uint64_t descriptor) { return (uint32_t)descriptor == 1 |
 long sys_write(struct trap_frame *frame) {
     if (!is_console(frame->rdi))
         return -EBADF;
-    begin_write();
-    long written = write_console(frame->rsi, frame->rdx);
-    end_write();
+    struct output output = {.size = 0};
+    long written = take_output(&output, frame->rsi, frame->rdx);
+    print_output(&output, false);
     return written;
 }
 
-/* The parts of writev(), one after the other, until one fails. */
-static long write_parts(uint64_t parts, uint64_t count) {
+long sys_writev(struct trap_frame *frame) {
+    struct output output = {.size = 0};
     struct {
         uint64_t base, size;
     } part;
     long total = 0, written = 0;
-    for (uint64_t i = 0; i < count && written >= 0; i++) {
-        if (!copy_from_user(&part, parts + i * sizeof(part), sizeof(part)))
-            written = -EFAULT;
-        else if ((int64_t)part.size < 0)
-            written = -EINVAL;
-        else
-            written = write_console(part.base, part.size);
-        total += written > 0 ? written : 0;
-    }
-    return written < 0 && !total ? written : total;
-}
-
-long sys_writev(struct trap_frame *frame) {
     if (!is_console(frame->rdi))
         return -EBADF;
     if (frame->rdx > IOV_MAX)
         return -EINVAL;
-    begin_write();
-    long written = write_parts(frame->rsi, frame->rdx);
-    end_write();
-    return written;
+    for (uint64_t i = 0; i < frame->rdx && written >= 0; i++) {
+        if (!copy_from_user(&part, frame->rsi + i * sizeof(part), sizeof(part)))
+            written = -EFAULT;
+        else if ((int64_t)part.size < 0)
+            written = -EINVAL;
+        else
+            written = take_output(&output, part.base, part.size);
+        total += written > 0 ? written : 0;
+    }
+    print_output(&output, false);
+    return total ? total : written;
 }
 
 /* The console is no terminal: a C library that asks for its size then buffers as it does for a pipe. */
