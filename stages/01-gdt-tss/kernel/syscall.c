@@ -18,8 +18,8 @@ struct output {
     char text[256];
 };
 
-/* Prints it, or while there is more to come only its whole lines: then a line comes out in one piece, whatever other CPUs
- * and the kernel print meanwhile. */
+/* Prints it, or while there is more to come only its whole lines: then a line comes out in one piece, whatever other
+ * CPUs and the kernel print meanwhile. */
 static void print_output(struct output *output, bool more) {
     size_t size = output->size;
     while (more && size && output->text[size - 1] != '\n')
