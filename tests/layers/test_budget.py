@@ -28,7 +28,7 @@ def test_no_more_than_so_far():
     done = loc()
     assert done.stderr in ("", "tools/loc: the whole kernel of stage 05 is above 2500 lines\n")
     last = next(line.split() for line in done.stdout.splitlines() if line.startswith("05-"))
-    assert int(last[4]) <= 3094
+    assert int(last[4]) <= 3096
 
 
 def small_tree(root: Path, lines: int, files: int, name: str) -> Path:

@@ -25,3 +25,8 @@ static inline void lock_release(struct lock *lock, uint64_t flags) {
     if (flags & RFLAGS_IF)
         sti();
 }
+
+/* Does somebody hold it, or wait for it? True only for the moment. */
+static inline int lock_is_taken(struct lock *lock) {
+    return __atomic_load_n(&lock->next, __ATOMIC_RELAXED) != __atomic_load_n(&lock->called, __ATOMIC_RELAXED);
+}
