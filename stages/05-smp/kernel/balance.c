@@ -29,7 +29,7 @@ bool balance_pull(void) {
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
         if (READ_ONCE(pcr->queue.length) > READ_ONCE(longest->queue.length))
             longest = pcr;
-    /* Where others are at it already, it is for the next tick: 64 idle CPUs would queue up before the one that works. */
+    /* Where others are at it already, wait for the next tick: 64 idle CPUs would stand before the one that works. */
     if (longest == this_cpu->self || lock_is_taken(&longest->queue.lock))
         return false;
     uint64_t flags = lock_acquire(&longest->queue.lock);
