@@ -23,7 +23,7 @@ void user_state_save(struct user_state *state) {
     read_selectors(&state->selectors);
 }
 
-/* Each is null or the program's data segment, which loads in ring 0 as well. Loading GS overwrites the kernel's base:
+/* Each is null or a segment of ring 3's, which loads in ring 0 as well. Loading GS overwrites the kernel's base:
  * that is put back at once, and an NMI in between does not rely on it. */
 static void load_selectors(const struct selectors *s) {
     uint64_t pcr = rdmsr(MSR_GS_BASE);
