@@ -26,7 +26,9 @@ NEEDS = {
     "grub-efi": (lambda: files("/usr/lib*/grub*/x86_64-efi/multiboot2.mod"), "grub-efi-amd64-bin"),
     "ovmf": (lambda: files("/usr/share/ovmf/OVMF*", "/usr/share/OVMF/OVMF*", "/usr/share/edk2*/**/OVMF*"), "ovmf"),
     "bochs": (lambda: command("bochs") and files("/usr/lib*/**/bochs/plugins/libbx_term_gui.so",
-                                                 "/usr/lib*/bochs/plugins/libbx_term_gui.so"), "bochs bochs-term"),
+                                                 "/usr/lib*/bochs/plugins/libbx_term_gui.so")
+              and files("/usr/share/bochs/BIOS-bochs-latest") and files("/usr/share/bochs/VGABIOS-lgpl-latest"),
+              "bochs bochs-term bochsbios vgabios"),
     "clang": (lambda: command("clang") and command("ld.lld"), "clang lld"),
     "musl": (lambda: command("musl-gcc"), "musl-tools"),
     "cloc": (lambda: command("cloc"), "cloc"),

@@ -20,15 +20,16 @@ MOST_HOST_MEMORY = 2048             # MiB that Bochs keeps in memory; the rest g
 # One million instructions a second of guest time, the fewest that Bochs takes: BIOS and GRUB wait about 3.3
 # guest seconds, so a faster guest only waits for more instructions.
 SPEED = 1000000
-DATA = Path("/usr/share/bochs")
+BIOS = Path("/usr/share/bochs/BIOS-bochs-latest")
+VGA_BIOS = Path("/usr/share/bochs/VGABIOS-lgpl-latest")
 PLUGINS = ("/usr/lib/x86_64-linux-gnu/bochs/plugins", "/usr/lib64/bochs/plugins", "/usr/lib/bochs/plugins")
 # What Bochs notes when nothing handles a fault: which CPU, and its registers.
 TRIPLE_FAULT = re.compile(r"\[CPU(\d+) *\] >>PANIC<< exception\(\): 3rd .*? RIP=([0-9a-f]{16})", re.DOTALL)
 CONFIGURATION = """\
 memory: guest={memory}, host={host_memory}
 cpu: model={model}, count={cpus}, ips={speed}, reset_on_triple_fault=0
-romimage: file={data}/BIOS-bochs-latest
-vgaromimage: file={data}/VGABIOS-lgpl-latest
+romimage: file={bios}
+vgaromimage: file={vga_bios}
 ata0-master: type=cdrom, path="{iso}", status=inserted
 boot: cdrom
 com1: enabled=1, mode=file, dev="{console}"
@@ -45,7 +46,8 @@ info: action=report
 def configuration(request: Request, display: str = "term", console: str = "") -> str:
     """The text of a bochsrc for a run."""
     return CONFIGURATION.format(
-        memory=request.memory, host_memory=min(request.memory, MOST_HOST_MEMORY), model=request.cpu_model or DEFAULT_CPU, cpus=request.cpus, speed=SPEED, data=DATA,
+        memory=request.memory, host_memory=min(request.memory, MOST_HOST_MEMORY),
+        model=request.cpu_model or DEFAULT_CPU, cpus=request.cpus, speed=SPEED, bios=BIOS, vga_bios=VGA_BIOS,
         iso=request.iso, console=console or request.folder / "com1", display=display,
         log=request.folder / "bochs.log",
     )
@@ -66,6 +68,10 @@ def program() -> str:
     if plugins and not any(list(Path(path).glob("libbx_term_gui.*")) for path in plugins):
         raise MachineError("Bochs' text display is not installed. Debian and Ubuntu have it in the package "
                            "bochs-term: sudo apt-get install bochs-term")
+    for rom, package in ((BIOS, "bochsbios"), (VGA_BIOS, "vgabios")):
+        if not rom.exists():
+            raise MachineError(f"Bochs' {rom} is not installed. Debian and Ubuntu have it in the package {package}: "
+                               f"sudo apt-get install {package}")
     return bochs
 
 
