@@ -19,7 +19,7 @@ Q := $(if $(V),,@)
 silent := $(findstring s,$(firstword -$(MAKEFLAGS)))
 say = $(if $(V)$(silent),,@printf '  %-4s %s\n' $(1) $(subst build/,,$@))
 
-COMMON := -std=gnu11 -ffreestanding -O2 -g -Wall -Wextra -Werror -fno-pie -masm=intel $(CLANG) \
+COMMON := -std=gnu11 -ffreestanding -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -fno-pie -masm=intel $(CLANG) \
   -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing
 KERNEL_CFLAGS := $(COMMON) -fms-extensions -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
   -fno-omit-frame-pointer -fno-optimize-sibling-calls
@@ -45,7 +45,7 @@ all: $(foreach v,$(VARIANTS),$v/kernel.elf $v/kernel.sym); @:
 # layers as well, because a link that now points to an older file looks up to date.
 object = $(patsubst $(1)/src/%,$(1)/%.o,$(2))
 sources = $(sort $(wildcard $(1)/src/$(2)/*.c $(1)/src/$(2)/*.S))
-parts = kernel $(if $(TEST),test)
+parts = kernel proof $(if $(TEST),test)
 objects = $(foreach p,$(parts),$(call object,$(1),$(call sources,$(1),$p)))
 # start.S and ulib.c are the programs' library; every other file in user/ is a program.
 library = $(filter %/start.S %/ulib.c,$(call sources,$(1),user))
@@ -63,6 +63,7 @@ endef
 
 define variant
 $(call compile,$(1),kernel,$(KERNEL_CFLAGS))
+$(call compile,$(1),proof,$(KERNEL_CFLAGS))
 $(call compile,$(1),test,$(KERNEL_CFLAGS))
 $(call compile,$(1),user,$(USER_CFLAGS))
 
@@ -86,7 +87,7 @@ $(1)/user/%: $(1)/user/%.S.o $(1)/user/library.a
 	$$(call say,LD)
 	$(Q)$(LD) $(USER_LDFLAGS) -o $$@ $$^
 all: $(call programs,$(1))
--include $(wildcard $(1)/kernel/*.d $(1)/test/*.d $(1)/user/*.d)
+-include $(wildcard $(1)/kernel/*.d $(1)/proof/*.d $(1)/test/*.d $(1)/user/*.d)
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant,$v)))
 
@@ -96,8 +97,8 @@ command = {"directory": "$(CURDIR)"$(comma) "file": "$(1)"$(comma) "command": "$
 c_files = $(wildcard $(1)/src/$(2)/*.c $(1)/src/$(2)/*.h $(1)/src/$(2)/*.S)
 commands_of = $(foreach f,$(call c_files,$(1),$(2)),$(call command,$f,$(3) -I$(1)/src)@ \
   $(call command,$(patsubst $(CURDIR)/%,%,$(realpath $f)),$(3) -I$(1)/src)@)
-all_commands = $(call commands_of,$(1),kernel,$(KERNEL_CFLAGS)) $(call commands_of,$(1),test,$(KERNEL_CFLAGS)) \
-  $(call commands_of,$(1),user,$(USER_CFLAGS))
+all_commands = $(call commands_of,$(1),kernel,$(KERNEL_CFLAGS)) $(call commands_of,$(1),proof,$(KERNEL_CFLAGS)) \
+  $(call commands_of,$(1),test,$(KERNEL_CFLAGS)) $(call commands_of,$(1),user,$(USER_CFLAGS))
 commands: $(VARIANTS:=/compile_commands.json); @:
 %/compile_commands.json: %/layers tools/build.mk
 	$(call say,JSON)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("kernel", "user", "test")
-PATCH_TARGET = re.compile(r"^\+\+\+ (?:b/)?((?:kernel|user|test)/[^\s]+)", re.MULTILINE)
+PARTS = ("kernel", "user", "proof", "test")
+PATCH_TARGET = re.compile(r"^\+\+\+ (?:b/)?((?:kernel|user|proof|test)/[^\s]+)", re.MULTILINE)
 
 
 class LayerError(Exception):
@@ -103,7 +103,7 @@ def layers_of(variant: Variant, root: Path = ROOT) -> list[tuple[str, Path]]:
         folders.append((f"bug {variant.bug}", bug))
     for layer in variant.layers:
         if not any((layer / part).is_dir() for part in PARTS) and not (layer / "programs").is_file():
-            raise LayerError(f"layer '{layer}' is no folder with kernel/, user/ or test/ in it")
+            raise LayerError(f"layer '{layer}' is no folder with kernel/, user/, proof/ or test/ in it")
         folders.append((f"layer {layer.name}", layer))
     return folders
 

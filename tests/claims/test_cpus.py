@@ -47,10 +47,11 @@ def test_every_cpu_can_make_system_calls(broken):
 
 
 def test_silent_cpu_is_left_out():
-    """The second one that starts halts before it has said anything. (Seen to fail without the time-out.)"""
-    text = "    cmp     esi, [AP_LIMIT]\n"
+    """The one that takes the first PCR halts before it has said anything. (Seen to fail without the time-out.)"""
+    text = "    mov     rdi, rax\n"
     changed = variant("silent-cpu", "05", "kernel/ap_entry.S", (
-        text, "    cmp     esi, 1\n    je      2f\n" + text))
+        text, text + "    lock btr dword ptr [ap_silent], 0\n    jc      2f\n"),
+        (".text\n", ".data\nap_silent: .long 1\n.text\n"))
     result = good_boot("05", ["hello", "spread copies=6"], "--cpus", "4", *on_top(changed))
     assert b"\nsmp: 3 CPUs, " in result.log and left_out(result.log) == 1
     assert len(cpu_table(result.log)) == 3
@@ -60,8 +61,8 @@ def test_silent_cpu_is_left_out():
 def test_cpus_that_do_not_exist():
     """The table has four, of which two are marked as not enabled. Here those are started all the same, in vain.
     (Seen to fail without the lines about the absent ones.)"""
-    text = "lapic && entry[4] & CPU_ENABLED"
-    changed = variant("ghosts", "05", "kernel/acpi.c", (text, "lapic"))
+    text = "entry[1] >= 8 && entry[4] & CPU_ENABLED"
+    changed = variant("ghosts", "05", "kernel/acpi.c", (text, "entry[1] >= 8"))
     result = good_boot("05", ["hello", "spread copies=4"], "--cpus", "2", "--topology", "maxcpus=4", *on_top(changed))
     assert b"\nsmp: 2 CPUs, " in result.log and left_out(result.log) == 2
     assert len(cpu_table(result.log)) == 2
@@ -72,9 +73,9 @@ def test_cpus_that_do_not_exist():
 def test_late_cpu_parks(broken):
     """It takes longer than the time-out on its way, and then finds the door closed. Left open, it comes in."""
     files = [change("05", "kernel/smp.c", ("(2000 * MILLISECOND)", "(20 * MILLISECOND)"),
-                    *[("__atomic_store_n(ap_claims, CLOSED, __ATOMIC_RELEASE)", "(void)ap_claims")] * broken),
+                    *[("    __atomic_store_n(&ap_unclaimed, NULL, __ATOMIC_RELEASE);\n", "")] * broken),
              change("05", "kernel/ap_entry.S", (
-                 "1:  cli\n", "1:  cli\n    mov     ecx, 50000000\n9:  dec     ecx\n    jnz     9b\n"))]
+                 "FUNCTION(ap_trampoline)\n", "FUNCTION(ap_trampoline)\n    mov     ecx, 50000000\n9:  dec     ecx\n    jnz     9b\n"))]
     changed = layer("late-cpu-comes-in" if broken else "late-cpu", *files)
     result = good_boot("05", ["nap 1000", "hello"], "--cpus", "2", *on_top(changed))
     assert b"\nsmp: 1 CPUs, " in result.log and left_out(result.log) == 1
@@ -84,7 +85,7 @@ def test_late_cpu_parks(broken):
 
 @pytest.mark.parametrize("name, replacements, message", [
     ("no-rsdp", [("return sum == 0;", "return sum == 1;")], b"the boot loader gave no sound RSDP"),
-    ("no-madt", [('8, "APIC")', '8, "NONE")'), ('4, "APIC")', '4, "NONE")')], b"no sound MADT"),
+    ("no-madt", [('"APIC")', '"NONE")')], b"no sound MADT"),
 ])
 def test_one_cpu_without_acpi(name, replacements, message):
     """(Seen to fail with a panic in place of the line.)"""

@@ -13,16 +13,15 @@ sound_and_broken = pytest.mark.parametrize("broken", [False, True], ids=["sound"
 
 @pytest.mark.parametrize("emulator, cpus", [("qemu", 2), ("bochs", 1)])
 def test_more_programs_than_memory(emulator, cpus):
-    """As many start as there is memory for, one line says where it ended, and those that started end well.
-    (Seen to fail with user_map()'s answer ignored, and with the rest of the copies still tried.)"""
+    """As many start as there is memory for, a line says so of each other one, and those that started end well.
+    (Seen to fail with user_map()'s answer ignored.)"""
     result = good_boot("05", ["hello first", "hello copies=400 many", "hello last"], "--memory", "32",
                        "--cpus", str(cpus), "--emulator", emulator, timeout=120)
-    reasons = re.findall(rb"^module (\d) \(.*\): not loaded: (.*)$", result.log, re.MULTILINE)
-    assert reasons[0] == (b"2", b"not enough memory") and len(reasons) <= 2
-    assert all(reason == b"not enough memory" for _, reason in reasons)
+    reasons = re.findall(rb"^module \d+ \(.*\): not loaded: (.*)$", result.log, re.MULTILINE)
+    assert reasons and set(reasons) == {b"not enough memory"}
     commands = [task.command for task in result.tasks]
     assert 50 < commands.count("hello many") < 400 and commands.count("hello first") == 1
-    assert commands.count("hello last") + len(reasons) == 2
+    assert len(commands) + len(reasons) == 402
     assert all(task.status == 0 for task in result.tasks)
 
 

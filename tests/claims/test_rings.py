@@ -37,7 +37,7 @@ def test_overflow_of_a_tasks_stack_is_reported(stage):
     """The same on the stack of a system call, one of many with an unmapped page below it. (Seen to fail with
     is_stack_guard() knowing of the boot stack alone.)"""
     deep = variant(f"deep-{stage}", stage, "kernel/syscall.c", (
-        "task_exit(frame->rdi & 0xff);", "(void)frame, kernel_stack_overflow();"))
+        "task_exit(frame->rdi & 0xff);", '__asm__ volatile("1: push 0; jmp 1b"); __builtin_unreachable();'))
     result = attempt(stage, ["hello"], "--cpus", "2", *on_top(deep))
     assert result.code == 1
     assert re.search(rb"\npanic: CPU \d: kernel stack overflow: #DF \(double fault\) in ring 0\n", result.log)
@@ -46,7 +46,7 @@ def test_overflow_of_a_tasks_stack_is_reported(stage):
 @both_emulators
 def test_stack_overflow_needs_the_ist(emulator):
     """Without a stack of its own #DF has none, and the machine resets."""
-    no_ist = variant("no-ist", "01", "kernel/idt.c", ("    idt[VECTOR_DF].ist = IST_DF;\n", ""))
+    no_ist = variant("no-ist", "01", "kernel/idt.c", ("    idt[VECTOR_DF][0] |= GATE_IST(IST_DF);\n", ""))
     result = attempt("01", ["hello"], "--append", "overflow", "--emulator", emulator, *on_top(no_ist))
     assert result.code == 1
     assert b"panic: " not in result.log and "triple fault" in result.errors
@@ -75,7 +75,7 @@ def test_ring_3_cannot_forge_a_page_fault(broken):
 @sound_and_broken
 def test_kernel_clears_df(broken):
     """A program faults with DF set; the kernel then copies the next program with string instructions."""
-    text = "    cld                             /* invariant 3"
+    text = "cld                                 /* invariant 3"
     changed = variant("no-cld", "01", "kernel/trap_entry.S", (text, text.replace("cld", "   ")))
     result = attempt("01", ["backwards", "hello"], *PROGRAMS, *on_top(changed if broken else ""))
     right = result.code == 0 and ends(result) == {"backwards": ("#UD", 132), "hello": ("", 0)}

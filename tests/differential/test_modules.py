@@ -87,7 +87,7 @@ def bad_modules(good: bytes) -> dict[str, tuple[bytes, str]]:
         "bad-entry-hole": (elf.spoil(entry=END_OF_USER), "entry"),
         "bad-phentsize-zero": (elf.spoil(phentsize=0), "headers"),
         "bad-phentsize-odd": (elf.spoil(phentsize=57), "headers"),
-        "bad-phnum-zero": (elf.spoil(phnum=0), "headers"),
+        "bad-phnum-zero": (elf.spoil(phnum=0), "no segment to load"),
         "bad-phnum-many": (elf.spoil(phnum=65535), "headers"),
         "bad-phoff-beyond": (elf.spoil(phoff=len(good)), "headers"),
         "bad-phoff-wraps": (elf.spoil(phoff=MAX_64 - 55), "headers"),

@@ -16,19 +16,9 @@ def loc(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([ROOT / "tools/loc", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
-@pytest.mark.xfail(strict=True, reason="the whole kernel has more than 2,500 lines (docs/maintaining/decisions.md)")
 def test_limits():
     done = loc()
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-
-
-def test_no_more_than_so_far():
-    """Until the kernel keeps its limit it does not grow: the file limit and that of the lesson core hold, and the whole
-    is no larger than it was. Lower the number with each line that goes; take this test out when test_limits passes."""
-    done = loc()
-    assert done.stderr in ("", "tools/loc: the whole kernel of stage 05 is above 2500 lines\n")
-    last = next(line.split() for line in done.stdout.splitlines() if line.startswith("05-"))
-    assert int(last[4]) <= 3096
 
 
 def small_tree(root: Path, lines: int, files: int, name: str) -> Path:
@@ -44,12 +34,12 @@ def small_tree(root: Path, lines: int, files: int, name: str) -> Path:
 
 
 def test_counts(tmp_path):
-    """Comments and blank lines do not count; a replaced file counts once; a linker script counts."""
+    """Comments and blank lines do not count; a replaced file counts once; a linker script is none of cloc's languages."""
     done = loc(str(small_tree(tmp_path, 100, 2, "gdt")))
     assert done.returncode == 0
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
     assert rows["00-a"][1:5] == ["1", "10", "1", "10"]
-    assert rows["01-b"][1:5] == ["3", "100", "3", "201"]     # gdt.c is of the lesson core, gdt1.c is not
+    assert rows["01-b"][1:5] == ["3", "100", "3", "200"]     # gdt.c is of the lesson core, gdt1.c is not
 
 
 @pytest.mark.parametrize("lines, files, name, complaint", [

@@ -56,9 +56,9 @@ def test_written():
 
 @pytest.mark.parametrize("path, old, new, complaint", [
     # typed into an excerpt
-    (LESSON, "\n    swapgs ", "\n    swap_gs ", "-    swap_gs "),
+    (LESSON, "\n                          swapgs ", "\n                          swap_gs ", "-                          swap_gs "),
     # its source has changed, in a lower stage, too
-    ("stages/03-syscall-swapgs/kernel/syscall_entry.S", "    sysretq", "    iretq", "+    iretq"),
+    ("stages/03-syscall-swapgs/kernel/syscall_entry.S", "    sysretq", "    iretq", "9)    iretq"),
     ("stages/02-gs-pcr/kernel/pcr.h", " user_rsp; ", " rsp_of_user; ", "+    uint64_t rsp_of_user; "),
     # a file's purpose, and so a line of the tables
     ("stages/02-gs-pcr/kernel/pcr.h", "/* pcr.h: the", "/* pcr.h: a", "| a processor control region"),
@@ -80,7 +80,7 @@ def test_writes(tree):
     """What --check complains about, tools/lesson mends; and it leaves alone what stands outside the markers."""
     lesson(tree)
     before = (tree / LESSON).read_text()
-    change(tree / LESSON, "\n    swapgs ", "\n    swap_gs ")
+    change(tree / LESSON, "\n                          swapgs ", "\n                          swap_gs ")
     assert lesson(tree).returncode == 0
     assert lesson(tree, "--check").returncode == 0
     assert (tree / LESSON).read_text() == before

@@ -4,9 +4,11 @@
 #
 # Seen to fail: with stacks for seven CPUs only (16), with APIC ids taken for CPU numbers (gaps), with the CPUs started
 # that are marked as not enabled, with ACPI 1.0's RSDP not looked for, with SMAP among the required features (qemu64),
-# with none required (missing features), with lengths of memory in 32 bits (above 4 GiB), with the x2APIC never used,
-# without the test for long mode.
+# with none required (missing features), with lengths of memory in 32 bits (above 4 GiB), with
+# the tests for long mode and for NX left out.
 from __future__ import annotations
+
+import re
 
 import pytest
 from claims.changes import variant
@@ -83,21 +85,18 @@ def test_frames_above_4_gib():
     assert boot("05", WORK, "--memory", "3072", "--layer", only_high).code == 1
 
 
-@pytest.mark.parametrize("emulator, model, mode", [
-    ("bochs", "corei7_skylake_x", 1),
-    ("bochs", "ryzen", 0),
-    ("qemu", "max", 0),
-])
-def test_x2apic_where_there_is_one(emulator, model, mode):
-    """Each CPU says in which mode its local APIC is: bit 10 of IA32_APIC_BASE."""
-    say = 'printk("x2apic mode: %lu\\n", rdmsr(MSR_APIC_BASE) >> 10 & 1);'
-    telling = variant("x2apic", "05", "kernel/main.c", ("    lapic_init();\n", f"    lapic_init();\n    {say}\n"))
-    result = good_boot("05", WORK, "--layer", telling, "--emulator", emulator, "--cpu-model", model, "--cpus", "2")
-    assert result.log.splitlines().count(b"x2apic mode: %d" % mode) == 2
-    assert len(cpu_table(result.log)) == 2
+@pytest.mark.needs("bochs")
+def test_x2apic_mode_is_refused():
+    """Firmware of large machines turns it on. Nothing would be seen of it: the registers in memory are gone. (Seen to
+    fail without the test in lapic_init().)"""
+    turn_on = "wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | 0x400);"
+    changed = variant("x2apic", "05", "kernel/main.c", ("    lapic_init();\n", f"    {turn_on}\n    lapic_init();\n"))
+    result = boot("05", WORK, "--layer", changed, "--emulator", "bochs", "--cpu-model", "corei7_skylake_x")
+    assert result.code == 1
+    assert re.search(rb"\npanic: CPU 0: the local APIC \(0xfee00[0-9a-f]{3}\) is out of reach, or in x2APIC mode", result.log)
 
 
-@pytest.mark.parametrize("feature", ["nx", "syscall", "fxsr", "apic"])
+@pytest.mark.parametrize("feature", ["syscall", "fxsr", "apic"])
 def test_missing_feature_is_named(feature):
     """The first stage says so already, before it uses any of them."""
     result = boot("00", [], "--cpu-model", f"qemu64,-{feature}")
@@ -105,12 +104,13 @@ def test_missing_feature_is_named(feature):
     assert f"panic: CPU 0: this CPU has no {feature}, and ringstep needs it\n".encode() in result.log
 
 
-NO_LONG_MODE = b"ringstep: this CPU has no long mode; ringstep needs a 64-bit x86 CPU\n"
+NO_LONG_MODE = b"ringstep: this CPU has no long mode with NX; ringstep needs a 64-bit x86 CPU\n"
 
 
-def test_cpu_without_long_mode():
+@pytest.mark.parametrize("model", ["qemu32", "qemu64,-nx"])
+def test_cpu_without_long_mode(model):
     """In QEMU, whose COM1 is ready from the start."""
-    result = boot("00", [], "--cpu-model", "qemu32")
+    result = boot("00", [], "--cpu-model", model)
     assert (result.code, result.log) == (1, NO_LONG_MODE)
 
 

@@ -130,6 +130,18 @@ static void try_brk(void) {
     say("for brk", brk_to(above + 4 * PAGE) == above + 4 * PAGE);
 }
 
+/* A size that would reach down to the break is refused, and what comes after it is ordinary memory. */
+static void try_almost_all(void) {
+    char *end = brk_to(NULL);
+    size_t almost_all = 0x7fff00000000 - (uintptr_t)end - 16 * PAGE;
+
+    error("mmap of almost all addresses", map(NULL, almost_all & -PAGE, READ_WRITE, 0) == MAP_FAILED);
+    say("brk grows all the same", brk_to(end + 32 * PAGE) == end + 32 * PAGE);
+    char *some = map(NULL, 2048 * PAGE, READ_WRITE, 0);
+    say("and mmap gives addresses of user space", some != MAP_FAILED && (uintptr_t)some < 0x7ffffffff000);
+    say("which are zero", all_are(some, 2048 * PAGE, 0));
+}
+
 static int access_that_ends_it(const char *name) {
     char *page = map(NULL, PAGE, READ_WRITE, 0);
 
@@ -155,5 +167,6 @@ int main(int argc, char **argv) {
     try_malloc();
     try_mmap();
     try_errors();
+    try_almost_all();
     return 0;
 }

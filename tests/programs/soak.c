@@ -110,13 +110,6 @@ static uint64_t next_pattern(void) {
     return seed ^ seed >> 29;
 }
 
-static uint16_t stack_selector(void) {
-    uint16_t selector;
-
-    asm("mov %0, ss" : "=r"(selector));
-    return selector;
-}
-
 static void fill(uint64_t flag_bits) {
     for (int i = 0; i < GENERAL; i++)
         before.general[i] = next_pattern();
@@ -127,9 +120,6 @@ static void fill(uint64_t flag_bits) {
     before.x87_value = next_pattern() >> 12 | 0x3ffull << 52; /* a number between 1 and 2 */
     before.x87_control = (uint16_t)(0x37f | (next_pattern() & 0xc00));
     before.mxcsr = (uint32_t)(0x1f80 | (next_pattern() & 0x603f));
-    /* Null or the program's own data segment: no other value is sure to exist. */
-    before.ds = next_pattern() & 1 ? stack_selector() : 0;
-    before.es = next_pattern() & 1 ? stack_selector() : 0;
 }
 
 static bool same(const char *name, uint64_t wanted, uint64_t found) {

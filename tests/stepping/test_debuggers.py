@@ -77,7 +77,7 @@ def test_what_the_kernel_printed_explains_why_a_place_was_not_reached(tmp_path):
     request, elf = prepare("03", tmp_path)
     printed: list[bytes] = []
     with pytest.raises(DebuggerError, match="the machine stopped at 0xf"):
-        start_at(request, elf, Kernel(elf).addresses["panic"], printed.append)
+        start_at(request, elf, Kernel(elf).addresses["panic_begin"], printed.append)
     assert b"all programs have ended" in b"".join(printed)
 
 

@@ -31,6 +31,9 @@ static const char *warnings(const char *text) {
 #define WARNING(word) "warning: unknown word '" word "' on the kernel command line\n"
 
 static void test_known(void) {
+    /* mutant kernel/command_line.c: *c == ' ' ? '\0' : *c; => *c; */
+    /* mutant kernel/command_line.c: for (size = 0; => for (; */
+    /* mutant kernel/command_line.c: if (*w && => if ( */
     CHECK_TEXT(warnings(""), "");
     CHECK(!command_line_has("selftest"));
     CHECK_TEXT(warnings("  selftest   poweroff "), "");
@@ -43,23 +46,35 @@ static void test_unknown(void) {
     CHECK_TEXT(warnings("quiet selftest splash"), WARNING("quiet") WARNING("splash"));
     CHECK(command_line_has("selftest"));
     /* A part of a word, or more than it, is another word. */
-    /* mutant kernel/command_line.c: word_length(a) == word_length(b) && => */
+    /* mutant kernel/command_line.c: strlen(a) == strlen(b) && => */
     CHECK_TEXT(warnings("self selftests"), WARNING("self") WARNING("selftests"));
     CHECK(!command_line_has("selftest"));
+    /* Nor does a word go on with what is left of the line before. */
+    /* mutant kernel/command_line.c: line[size] = '\0'; => */
+    CHECK_TEXT(warnings("poweroff"), "");
+    CHECK_TEXT(warnings("power"), WARNING("power"));
+    CHECK(!command_line_has("poweroff"));
 }
 
-/* The warning has room for 39 characters; the whole line may be long. */
+#define ROOM 255 /* characters that are kept */
+
+/* The line may be long: what is beyond the room counts as not there, and the rest counts. */
 static void test_long(void) {
-    char line[3000];
-    /* mutant kernel/command_line.c: word_length(w) < sizeof(shown) ? word_length(w) : sizeof(shown) - 1 =>
-       word_length(w) */
-    CHECK_TEXT(warnings("0123456789012345678901234567890123456789012345"),
-               WARNING("012345678901234567890123456789012345678"));
-    CHECK_TEXT(warnings("012345678901234567890123456789012345678"), WARNING("012345678901234567890123456789012345678"));
-    memset(line, 'x', sizeof(line));
-    memcpy(line + sizeof(line) - 10, " selftest", 10);
-    warnings(line);
-    CHECK(command_line_has("selftest"));
+    for (size_t length = ROOM - 3; length < 3000; length += length < ROOM + 20 ? 1 : 700) {
+        char text[3000], wanted[400];
+        memset(text, 'x', length);
+        text[length] = '\0';
+        memcpy(text + length - 9, " selftest", 9);
+        size_t kept = length - 9 < ROOM ? length - 9 : ROOM; /* of the first word */
+        snprintf(wanted, sizeof(wanted), "warning: unknown word '%.*s'", (int)kept, text);
+        /* mutant kernel/command_line.c: size < sizeof(line) - 1 => size < sizeof(line) */
+        /* mutant kernel/command_line.c: size < sizeof(line) - 1 => size < sizeof(line) - 2 */
+        CHECK(!strncmp(warnings(text), wanted, strlen(wanted)));
+        CHECK_EQUAL(command_line_has("selftest"), length <= ROOM);
+        memcpy(text, "poweroff ", 9);
+        warnings(text);
+        CHECK(command_line_has("poweroff"));
+    }
 }
 
 /* No such tag, and one without an end: no words, no warning, and the line of before does not stay. */
@@ -74,7 +89,7 @@ static void test_ill_made(void) {
     warnings("selftest");
     information_begin(&other);
     information_end(&other);
-    /* mutant kernel/command_line.c: : ""; line += => : line; line += */
+    /* mutant kernel/command_line.c: : ""; for => : line; for */
     command_line_init(&other.head, known);
     CHECK(!command_line_has("selftest"));
 }

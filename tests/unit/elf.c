@@ -131,13 +131,13 @@ static void test_refused_headers(void) {
     const char *dynamic = "not a static executable; link it with -static -no-pie";
     REFUSED(image.header.type = 3, dynamic); /* ET_DYN */
     REFUSED(image.header.type = 1, dynamic); /* ET_REL */
-    const char *none = "it has no program headers";
-    REFUSED(image.header.phnum = 0, none);
-    REFUSED(image.header.phentsize = 55, none);
-    REFUSED(image.header.phentsize = 57, none);
-    REFUSED(image.header.phentsize = 0, none);
-    const char *outside = "its program headers lie outside the file";
+    const char *outside = "its program headers are of another kind, or lie outside the file";
+    /* mutant kernel/elf.c: h->phentsize != sizeof(struct elf_segment) || => */
+    REFUSED(image.header.phentsize = 55, outside);
+    REFUSED(image.header.phentsize = 57, outside);
+    REFUSED(image.header.phentsize = 0, outside);
     /* mutant kernel/elf.c: h->phoff > size || => */
+    /* mutant kernel/elf.c: > size - h->phoff) => > size) */
     REFUSED(image.header.phoff = FILE_SIZE + 1, outside);
     REFUSED(image.header.phoff = FILE_SIZE - SEGMENTS * sizeof(struct elf_segment) + 1, outside);
     REFUSED(image.header.phoff = UINT64_MAX - 10, outside);
@@ -169,6 +169,8 @@ static void test_refused_segments(void) {
     REFUSED(image.segments[1].address = 0x400fff, overlap);
     REFUSED(image.segments[2].address = 0x3f0000, overlap);
     REFUSED(image.segments[1].address = 0x402a00, overlap);
+    /* mutant kernel/elf.c: !error && !elf->end => 0 */
+    REFUSED(image.header.phnum = 0, "it has no segment to load");
     REFUSED(image.segments[1].type = PT_INTERP, "it is linked dynamically; link it with -static");
     REFUSED(for (unsigned n = 0; n < SEGMENTS; n++) image.segments[n].type = 0, "it has no segment to load");
     REFUSED(for (unsigned n = 0; n < SEGMENTS; n++) image.segments[n].memory_size = image.segments[n].file_size = 0,

@@ -1,14 +1,16 @@
-/* frame.c: any memory map gives exactly the frames that are free in it, each to one owner.
+/* frame.c: any memory map gives exactly the frames that are free in it, each to one owner. One in more pieces than the
+ * kernel has room for gives fewer.
  * SPDX-License-Identifier: MIT */
 #include <unit/physical.h>
 #include <kernel/multiboot2.c>
 #include <kernel/frame.c>
 
-#define ENTRIES_MAX 12
+#define ENTRIES_MAX 12  /* with the modules, for which EXTENTS_MAX is plenty */
+#define ENTRIES_ALL 400 /* for which it is not */
 #define MODULES_MAX 4
 #define FRAMES_MAX  20000
 
-static struct multiboot2_memory entries[ENTRIES_MAX];
+static struct multiboot2_memory entries[ENTRIES_ALL];
 static unsigned entry_count;
 static struct range used[MODULES_MAX + 3]; /* low memory, image, information, modules */
 static unsigned used_count;
@@ -85,8 +87,7 @@ static const struct multiboot2_info *start_machine(unsigned modules, uint64_t in
     }
     information_end(&info);
     add_used(information_at, information_at + info.head.total_size);
-    free_list = free_count = 0; /* as if the kernel had just been loaded */
-    fresh = (struct extent){0, 0};
+    free_list = free_count = extent_count = 0; /* as if the kernel had just been loaded */
     const struct multiboot2_info *placed = physical_place_information(information_at, &info);
     frame_init(placed);
     return placed;
@@ -96,14 +97,16 @@ static const struct multiboot2_info *start_machine(unsigned modules, uint64_t in
 static unsigned take_all(void) {
     unsigned count = find_wanted();
     for (unsigned n = 0; n < count; n++) {
-        /* mutant kernel/frame.c: free_count -= frame != 0; => free_count -= fresh.start != fresh.end; */
+        /* mutant kernel/frame.c: free_count -= frame != 0; => free_count -= lowest != NULL; */
         CHECK_EQUAL(frame_count_free(), count - n);
         got[n] = frame_alloc();
-        CHECK(got[n]);
+        /* The lowest first: before paging_init() only the first 4 GiB can be reached. */
+        /* mutant kernel/frame.c: (!lowest || extents[n].start < lowest->start) => !lowest */
+        CHECK(got[n] > (n ? got[n - 1] : 0));
     }
     CHECK_EQUAL(frame_count_free(), 0);
     CHECK_EQUAL(frame_alloc(), 0);
-    CHECK_EQUAL(frame_alloc_zeroed(), 0);
+    CHECK_EQUAL(frame_alloc(), 0);
     qsort(got, count, sizeof(got[0]), compare);
     CHECK(!memcmp(got, wanted, count * sizeof(got[0])));
     return count;
@@ -123,10 +126,9 @@ static void exchange(unsigned count) {
         }
         CHECK_EQUAL(frame_count_free(), some);
         for (unsigned n = 0; n < some; n++) {
-            bool zeroed = any_below(2);
-            got[n] = zeroed ? frame_alloc_zeroed() : frame_alloc();
+            got[n] = frame_alloc();
             CHECK(got[n]);
-            for (unsigned i = 0; zeroed && i < PAGE_SIZE / 8; i++)
+            for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
                 /* mutant kernel/frame.c: memset(phys_to_virt(frame), 0, PAGE_SIZE); =>
                    memset(phys_to_virt(frame), 0, 8); */
                 CHECK_EQUAL(((uint64_t *)phys_to_virt(got[n]))[i], 0);
@@ -138,14 +140,17 @@ static void exchange(unsigned count) {
 }
 
 static void test_any_map(void) {
-    /* mutant kernel/frame.c: extent->start = page_align_up(end); =>
-       extent->start = page_align_down(end) + PAGE_SIZE; */
-    /* mutant kernel/frame.c: extent->end = page_align_down(start); => extent->end = page_align_up(start); */
-    /* mutant kernel/frame.c: cut(extent, module->start, module->end); => ; */
-    /* mutant kernel/frame.c: cut(extent, (uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE); => ; */
-    /* mutant kernel/frame.c: virt_to_phys(boot_info) + boot_info->total_size => virt_to_phys(boot_info) + 1 */
+    /* mutant kernel/frame.c: end = page_align_up(end); => end = page_align_down(end) + PAGE_SIZE; */
+    /* mutant kernel/frame.c: start = page_align_down(start); => start = page_align_up(start); */
+    /* mutant kernel/frame.c: start > whole.start ? start : whole.start => start */
+    /* mutant kernel/frame.c: whole.start < end && => whole.start + PAGE_SIZE < end && */
+    /* mutant kernel/frame.c: add(end, whole.end); => ; */
+    /* mutant kernel/frame.c: cut(module->start, module->end); => ; */
+    /* mutant kernel/frame.c: cut((uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE); => ; */
+    /* mutant kernel/frame.c: cut(0, 0x100000); => ; */
+    /* mutant kernel/frame.c: virt_to_phys(info) + info->total_size => virt_to_phys(info) + 1 */
     /* mutant kernel/frame.c: if (memory.type != MEMORY_AVAILABLE) => if (0) */
-    /* mutant kernel/frame.c: (!best.end || e.start < best.start) => !best.end */
+    /* mutant kernel/frame.c: cut(start, end); if (start < end => if (start < end */
     for (unsigned round = 0; round < 200; round++) {
         entry_count = (unsigned)any_below(ENTRIES_MAX + 1);
         for (unsigned n = 0; n < entry_count; n++)
@@ -155,6 +160,64 @@ static void test_any_map(void) {
         unsigned count = take_all();
         exchange(count);
         for (unsigned n = 0; n < count; n++) /* nobody else's memory is touched */
+            memset(phys_to_virt(got[n]), 0xff, PAGE_SIZE);
+        CHECK(!memcmp(placed, &info, info.head.total_size));
+    }
+}
+
+/* Takes all frames there are: each is a wanted one, and none comes twice. Returns their number. */
+static unsigned take_some(void) {
+    uint64_t count = frame_count_free();
+    unsigned distinct = find_wanted(), at = 0;
+    CHECK(count <= distinct);
+    for (unsigned n = 0; n < count; n++)
+        CHECK((got[n] = frame_alloc()));
+    CHECK_EQUAL(frame_count_free(), 0);
+    CHECK_EQUAL(frame_alloc(), 0);
+    qsort(got, count, sizeof(got[0]), compare);
+    for (unsigned n = 0; n < count; n++) {
+        while (at < distinct && wanted[at] < got[n])
+            at++;
+        CHECK(at < distinct && wanted[at++] == got[n]);
+    }
+    return (unsigned)count;
+}
+
+/* More pieces than the table has room for, whether there are so many entries or something is cut out so often: what
+ * does not fit in stays unused, and nothing else is lost or handed out twice. */
+static void test_pieces(void) {
+    /* mutant kernel/frame.c: extent_count < EXTENTS_MAX => extent_count <= EXTENTS_MAX */
+    entry_count = ENTRIES_ALL; /* of one page each, with gaps between */
+    for (unsigned n = 0; n < ENTRIES_ALL; n++)
+        entries[n] = (struct multiboot2_memory){0x1000000 + n * 2 * PAGE_SIZE, PAGE_SIZE, 1, 0};
+    start_machine(0, 0x9000);
+    CHECK_EQUAL(take_some(), EXTENTS_MAX);
+
+    /* One piece of memory with holes. What is above the hole that no longer fits is given up, not the hole. */
+    for (unsigned n = 0; n < ENTRIES_ALL; n++)
+        entries[n] = (struct multiboot2_memory){0x1000000 + n * 2 * PAGE_SIZE, PAGE_SIZE, 2, 0};
+    entries[0] = (struct multiboot2_memory){0x1000000, (2 * ENTRIES_ALL - 1) * PAGE_SIZE, 1, 0};
+    start_machine(0, 0x9000);
+    /* mutant kernel/frame.c: extents[n].end = start =>
+       extents[n].end = extent_count == EXTENTS_MAX ? whole.end : start */
+    CHECK_EQUAL(take_some(), 1 + EXTENTS_MAX);
+
+    /* A full table, and then an entry over half of it: it does not fit, so there is less, but nothing twice. */
+    for (unsigned n = 0; n < EXTENTS_MAX; n++)
+        entries[n] = (struct multiboot2_memory){0x1000000 + n * 2 * PAGE_SIZE, PAGE_SIZE, 1, 0};
+    entries[EXTENTS_MAX] = (struct multiboot2_memory){0x1000000, EXTENTS_MAX * PAGE_SIZE, 1, 0};
+    entry_count = EXTENTS_MAX + 1;
+    start_machine(0, 0x9000);
+    take_some();
+
+    for (unsigned round = 0; round < 200; round++) {
+        entry_count = (unsigned)any_below(ENTRIES_ALL + 1);
+        for (unsigned n = 0; n < entry_count; n++)
+            entries[n] = (struct multiboot2_memory){any_address(), any_size() / 8, any_below(3) ? 1 : 2, 0};
+        const struct multiboot2_info *placed =
+            start_machine((unsigned)any_below(MODULES_MAX + 1), (any_address() & 0xfffffff) & ~7ul);
+        unsigned count = take_some();
+        for (unsigned n = 0; n < count; n++)
             memset(phys_to_virt(got[n]), 0xff, PAGE_SIZE);
         CHECK(!memcmp(placed, &info, info.head.total_size));
     }
@@ -182,7 +245,7 @@ static void test_none(void) {
     physical_clear();
     information_begin(&info);
     information_end(&info);
-    free_list = free_count = 0;
+    free_list = free_count = extent_count = 0;
     frame_init(physical_place_information(0x9000, &info));
     CHECK_EQUAL(frame_count_free(), 0);
     CHECK_EQUAL(frame_alloc(), 0);
@@ -191,6 +254,7 @@ static void test_none(void) {
 int main(void) {
     test_none();
     test_any_map();
+    test_pieces();
     test_large();
     return 0;
 }

@@ -49,14 +49,17 @@ static void test_gates(void) {
     idt_init();
     for (unsigned vector = 0; vector < 256; vector++) {
         struct decoded gate = decode(vector);
-        /* mutant kernel/idt.c: .offset_high = (uint32_t)(stub >> 32), => */
-        /* mutant kernel/idt.c: (uint16_t)(stub >> 16) => (uint16_t)(stub >> 12) */
+        /* mutant kernel/idt.c: idt[vector][1] = stub >> 32; => */
+        /* mutant kernel/idt.c: (stub >> 16 & 0xffff) << 48 => (stub >> 12 & 0xffff) << 48 */
+        /* mutant kernel/idt.c: (stub & 0xffff) | => stub | */
         CHECK_EQUAL(gate.offset, interrupt_stubs[vector]);
         CHECK_EQUAL(gate.selector, SEL_KERNEL_CODE);
-        /* mutant kernel/idt.c: #define GATE_INTERRUPT 0x8e => #define GATE_INTERRUPT 0x8f */
+        /* mutant kernel/idt.c: #define GATE_INTERRUPT (0x8eul => #define GATE_INTERRUPT (0x8ful */
         CHECK_EQUAL(gate.type, INTERRUPT_GATE);
         CHECK(gate.present && gate.zero);
-        /* mutant kernel/idt.c: idt[VECTOR_MC].ist = IST_MC; => */
+        /* mutant kernel/idt.c: idt[VECTOR_MC][0] |= GATE_IST(IST_MC); => */
+        /* mutant kernel/idt.c: idt[VECTOR_DF][0] |= => idt[VECTOR_DF][1] |= */
+        /* mutant kernel/idt.c: ((uint64_t)(n) << 32) => ((uint64_t)(n) << 35) */
         CHECK_EQUAL(gate.ist, wanted_ist(vector));
         /* mutant kernel/idt.c: idt_allow_user(VECTOR_BP); => idt_allow_user(VECTOR_DB); */
         CHECK_EQUAL(gate.dpl, vector == 3 ? 3 : 0);
@@ -64,6 +67,7 @@ static void test_gates(void) {
 }
 
 static void test_allow_user(void) {
+    /* mutant kernel/idt.c: idt[vector][0] |= GATE_RING_3; => idt[vector][0] |= 1ul << 45; */
     idt_allow_user(0x80);
     CHECK_EQUAL(decode(0x80).dpl, 3);
     CHECK_EQUAL(decode(0x80).type, INTERRUPT_GATE);

@@ -13,28 +13,17 @@ static struct information info;
 static const struct multiboot2_info *placed;
 static struct multiboot2_memory entries[ENTRIES_MAX];
 static unsigned entry_count;
-static uint64_t loaded_cr3, efer = EFER_LME;
+static uint64_t loaded_cr3;
 static jmp_buf panicked;
 
-uint64_t fake_rdmsr(uint32_t msr) {
-    CHECK_EQUAL(msr, MSR_EFER);
-    return efer;
-}
+void fake_write_cr3(uint64_t value) { loaded_cr3 = value; }
 
-void fake_wrmsr(uint32_t msr, uint64_t value) {
-    CHECK_EQUAL(msr, MSR_EFER);
-    efer = value;
-}
-
-void fake_write_cr3(uint64_t value) {
-    CHECK(efer & EFER_NXE); /* before the NX bits are in use */
-    loaded_cr3 = value;
-}
-
-_Noreturn void panic(const char *format, ...) {
+uint64_t panic_begin(const char *format, ...) {
     CHECK_TEXT(format, "no memory for the kernel's page tables");
-    longjmp(panicked, 1);
+    return 0;
 }
+
+_Noreturn void panic_end(uint64_t rip, uint64_t rbp) { longjmp(panicked, 1); }
 
 struct mapping {
     bool present, write, user, execute;
@@ -71,7 +60,8 @@ static void check_leaf(uint64_t address, uint64_t size) {
         CHECK_EQUAL(m.phys, address - DIRECT_BASE);
     if (m.execute)
         CHECK(address >= (uint64_t)text_start && address + size <= (uint64_t)text_end);
-    /* mutant kernel/paging.c: map_physical(image_phys(text_start), (uint64_t)(rodata_end - text_start), PTE_NX); => */
+    /* mutant kernel/paging.c: mapped && map_physical(image_phys(text_start), (uint64_t)(rodata_end - text_start),
+       PTE_NX); => mapped; */
     if (m.write)
         CHECK(m.phys + size <= (uint64_t)text_start - KERNEL_BASE || m.phys >= (uint64_t)rodata_end - KERNEL_BASE);
 }
@@ -104,8 +94,8 @@ static void check_range(uint64_t start, uint64_t end, bool write, bool execute) 
 
 static void check_image(void) {
     check_range((uint64_t)text_start, (uint64_t)text_end, false, true);
-    /* mutant kernel/paging.c: map_image(text_end, rodata_end, PTE_NX); =>
-       map_image(text_end, rodata_end, PTE_NX | PTE_WRITE); */
+    /* mutant kernel/paging.c: map_image(text_end, rodata_end, PTE_NX) =>
+       map_image(text_end, rodata_end, PTE_NX | PTE_WRITE) */
     check_range((uint64_t)text_end, (uint64_t)rodata_end, false, false);
     check_range((uint64_t)rodata_end, (uint64_t)boot_stack_guard, true, false);
     /* mutant kernel/paging.c: map_image(boot_stack_guard + PAGE_SIZE, image_end =>
@@ -128,8 +118,7 @@ static bool start_machine(uint64_t text_pages) {
     information_begin(&info);
     information_add_memory(&info, entries, entry_count, 24);
     information_end(&info);
-    free_list = free_count = loaded_cr3 = 0;
-    efer = EFER_LME;
+    free_list = free_count = extent_count = loaded_cr3 = 0;
     placed = physical_place_information(0x9000, &info);
     if (setjmp(panicked))
         return false;
@@ -144,7 +133,7 @@ static void check_machine(void) {
     check_image();
     for (uint64_t frame = 0; frame < 0x100000; frame += PAGE_SIZE)
         check_usable(frame);
-    /* mutant kernel/paging.c: if (!page_entry(kernel_pml4, STACK_BASE, 3, true)) => if (0) */
+    /* mutant kernel/paging.c: || !page_entry(kernel_pml4, STACK_BASE, 3, true)) => ) */
     CHECK(kernel_pml4[STACK_BASE >> 39 & 511] & PTE_PRESENT); /* every address space copies it */
 }
 

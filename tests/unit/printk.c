@@ -43,8 +43,8 @@ static void test_plain(void) {
     SAME("%s", "");
     SAME("plain text\n");
     SAME("100%% and %s|%s", "more", "");
-    /* mutant kernel/printk.c: string ? string : "(null)" => string ? string : "" */
-    CHECK_TEXT(format("%s", (char *)NULL), "(null)");
+    /* mutant kernel/printk.c: case '\0': return; => case '\0': put('?'); return; */
+    CHECK_TEXT(format("100%% of %k"), "100% of k"); /* a conversion that nobody knows */
     CHECK_TEXT(format("ends in %"), "ends in ");
     CHECK_TEXT(format("ends in %l"), "ends in ");
     CHECK_TEXT(format("ends in %08"), "ends in ");
@@ -78,12 +78,6 @@ static void test_numbers(void) {
     }
 }
 
-static void test_pointers(void) {
-    CHECK_TEXT(format("%p", (void *)0), "0x0000000000000000");
-    CHECK_TEXT(format("%p", (void *)0xffffffff80123456), "0xffffffff80123456");
-    CHECK_TEXT(format("%p %p", (void *)1, (void *)0xabc), "0x0000000000000001 0x0000000000000abc");
-}
-
 /* Several arguments, so that one of the wrong length would shift the rest. */
 static void test_sequence(void) {
     for (unsigned round = 0; round < 1000; round++) {
@@ -96,7 +90,6 @@ static void test_sequence(void) {
 int main(void) {
     test_plain();
     test_numbers();
-    test_pointers();
     test_sequence();
     return 0;
 }

@@ -2,14 +2,12 @@
  * kernel's get others here.
  * SPDX-License-Identifier: MIT */
 #include <unit/check.h>
-#define memcpy  kernel_memcpy
-#define memmove kernel_memmove
-#define memset  kernel_memset
-#define memcmp  kernel_memcmp
-#define strlen  kernel_strlen
+#define memcpy kernel_memcpy
+#define memset kernel_memset
+#define memcmp kernel_memcmp
+#define strlen kernel_strlen
 #include <kernel/string.c>
 #undef memcpy
-#undef memmove
 #undef memset
 #undef memcmp
 #undef strlen
@@ -28,20 +26,14 @@ static void test_copies(void) {
     for (unsigned to = 0; to < ROOM; to += 3) {
         for (unsigned from = 0; from < ROOM; from++) {
             for (unsigned size = 0; size <= ROOM - to && size <= ROOM - from; size++) {
-                uint8_t old[ROOM];
+                if (to < from + size && from < to + size)
+                    continue; /* they overlap */
                 fill();
-                memcpy(old, bytes, ROOM);
                 for (unsigned i = 0; i < size; i++)
-                    wanted[to + i] = old[from + i];
-                /* mutant kernel/string.c: if (d <= s) => if (1) */
-                /* mutant kernel/string.c: d[size] = s[size]; => d[size] = s[0]; */
-                CHECK(kernel_memmove(bytes + to, bytes + from, size) == bytes + to);
+                    wanted[to + i] = bytes[from + i];
+                /* mutant kernel/string.c: rep movsb" : "+D"(d) => std; rep movsb; cld" : "+D"(d) */
+                CHECK(kernel_memcpy(bytes + to, bytes + from, size) == bytes + to);
                 CHECK(!memcmp(bytes, wanted, ROOM));
-                if (to >= from + size || from >= to + size) {
-                    memcpy(bytes, old, ROOM);
-                    CHECK(kernel_memcpy(bytes + to, bytes + from, size) == bytes + to);
-                    CHECK(!memcmp(bytes, wanted, ROOM));
-                }
             }
         }
     }

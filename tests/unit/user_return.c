@@ -96,6 +96,7 @@ static void test_switches(void) {
 static void test_iretq_fault(void) {
     user_return_init();
     for (unsigned vector = 0; vector < 32; vector++) {
+        /* mutant kernel/user_return.c: vector <= VECTOR_GP => vector < VECTOR_GP */
         CHECK((handlers[vector] != NULL) == (vector >= 11 && vector <= 13));
         if (!handlers[vector])
             continue;

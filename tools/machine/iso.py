@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -40,10 +41,17 @@ def loading(command: list[str], what: str, otherwise: str = "") -> str:
         "fi"])
 
 
+def copies(words: list[str]) -> list[list[str]]:
+    """A module's words as often as its word copies=N, 1 to 9999, says, which stands before the program's own."""
+    asked = re.fullmatch(r"copies=(\d{1,4})", words[1]) if len(words) > 1 else None
+    return [words[:1] + words[2:]] * int(asked[1]) if asked and int(asked[1]) else [words]
+
+
 def boot_script(kernel: str, words: list[str], modules: list[tuple[str, list[str]]]) -> str:
     """The script that boots a kernel. The path comes first on each line; GRUB passes on only the words behind it."""
     lines = [loading(["multiboot2", kernel, *map(quoted, words)], "the kernel", otherwise="halt")]
-    lines += [loading(["module2", path, *map(quoted, words)], f"module {words[0]}") for path, words in modules]
+    lines += [loading(["module2", path, *map(quoted, copy)], f"module {words[0]}")
+              for path, words in modules for copy in copies(words)]
     return "\n".join([*lines, "boot", ""])
 
 

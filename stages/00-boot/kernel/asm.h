@@ -7,9 +7,8 @@
 .section .note.GNU-stack, "", @progbits /* no file needs an executable stack */
 .text
 
-/* Type and size let a debugger say "syscall_entry+3" instead of a number. */
+/* The type lets a debugger say "syscall_entry+3" instead of a number. */
 #define FUNCTION(name) .globl name; .type name, @function; name:
-#define END(name)      .size name, . - name
 
 /* A place worth a breakpoint: STEP(syscall_entry, 2) is the global label syscall_entry.step2. */
 #define STEP(name, number) .globl name.step##number; name.step##number:

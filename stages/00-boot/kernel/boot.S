@@ -8,8 +8,11 @@
 #include <kernel/x86.h>
 
 #define MULTIBOOT2_HEADER_MAGIC 0xe85250d6
-#define MULTIBOOT2_BOOT_MAGIC   0x36d76289
 #define BOOT_CODE64             0x08
+
+/* EDX of CPUID leaf 0x80000001. Source: SDM 2A, "CPUID - CPU Identification". */
+#define CPUID_NX        (1 << 20)
+#define CPUID_LONG_MODE (1 << 29)
 
 .section .multiboot2, "a"
 .balign 8
@@ -24,39 +27,34 @@ header_end:
 
 .section .boot, "ax"
 .code32
-/* In:   eax = MULTIBOOT2_BOOT_MAGIC, ebx = the boot information, protected mode, paging off, IF=0. ESP, GDTR, IDTR and
- *       DF are undefined, so nothing here pushes before it has a stack of its own.
+/* In:   ebx = the boot information, protected mode, paging off, IF=0. ESP, GDTR, IDTR and DF are undefined, so nothing
+ *       here pushes before it has a stack of its own.
  * Out:  never returns; goes on in kernel_start. */
 FUNCTION(boot_entry)
     cld
     mov     esi, ebx                /* CPUID overwrites ebx */
-    mov     ebp, offset no_multiboot2
-    cmp     eax, MULTIBOOT2_BOOT_MAGIC
-    jne     boot_fail
-
-    mov     ebp, offset no_long_mode
     mov     eax, 0x80000000         /* the highest extended leaf */
     cpuid
     cmp     eax, 0x80000001
     jb      boot_fail
     mov     eax, 0x80000001
     cpuid
-    test    edx, 1 << 29            /* SDM 2A, "CPUID": EDX bit 29, Intel 64 Architecture */
-    jz      boot_fail
+    and     edx, CPUID_LONG_MODE | CPUID_NX
+    cmp     edx, CPUID_LONG_MODE | CPUID_NX
+    jne     boot_fail
 
     mov     edi, offset kernel_start - KERNEL_BASE
     jmp     enter_long_mode
-END(boot_entry)
 
-/* In:   ebp = a message. Says it on COM1 and on the VGA text screen, ends the emulator or halts. */
+/* Says on COM1 and on the VGA text screen that this CPU will not do, ends the emulator or halts. */
 FUNCTION(boot_fail)
+    mov     esi, offset no_long_mode
     mov     edi, VGA_TEXT
     mov     dx, COM1 + COM_LINE
     mov     al, COM_8_BITS          /* GRUB may have left it at 5 */
     out     dx, al
-1:  mov     al, [ebp]
+1:  lodsb
     mov     bl, al
-    inc     ebp
     mov     dx, COM1
     out     dx, al
     mov     ah, 0x0f                /* white on black */
@@ -73,14 +71,14 @@ FUNCTION(boot_fail)
     mov     esi, offset shutdown
     mov     ecx, 8
     rep outsb
-2:  hlt
-    jmp     2b
-END(boot_fail)
+3:  hlt
+    jmp     3b
 
 /* From 32-bit protected mode with paging off into 64-bit mode, on the boot tables. No stack is used, so that several
  * CPUs can come through here side by side.
  * In:   edi = where to go on: the physical address of code in the kernel's text; esi, ebp are handed through. IF=0.
- * Out:  ring 0, 64-bit mode, all data segments null, RSP undefined. */
+ * Out:  ring 0, 64-bit mode, RSP undefined. The data segments are still the old ones: 64-bit mode does not look at them
+ *       until something is loaded. */
 FUNCTION(enter_long_mode)
     mov     eax, cr4
     or      eax, CR4_PAE
@@ -89,7 +87,7 @@ FUNCTION(enter_long_mode)
     mov     cr3, eax
     mov     ecx, MSR_EFER
     rdmsr
-    or      eax, EFER_LME
+    or      eax, EFER_LME | EFER_NXE
     wrmsr
     mov     eax, cr0
     and     eax, ~(CR0_CD | CR0_NW) /* INIT leaves the caches off, or as they were */
@@ -97,20 +95,12 @@ FUNCTION(enter_long_mode)
     mov     cr0, eax                /* compatibility mode: 64-bit paging under 32-bit code */
     lgdt    [boot_gdt_pointer]
     .att_syntax                     /* clang has no far jump in Intel syntax */
-    ljmpl   $BOOT_CODE64, $enter_long_mode.step2
+    ljmpl   $BOOT_CODE64, $1f
     .intel_syntax noprefix
 .code64
-STEP(enter_long_mode, 2)
-    xor     eax, eax                /* a null SS is legal in ring 0 of 64-bit mode */
-    mov     ss, eax
-    mov     ds, eax
-    mov     es, eax
-    mov     fs, eax
-    mov     gs, eax
-    mov     eax, edi
+1:  mov     eax, edi
     add     rax, KERNEL_BASE        /* up to where the kernel is linked */
     jmp     rax
-END(enter_long_mode)
 
 .balign 8
 boot_gdt:
@@ -118,10 +108,8 @@ boot_gdt:
 boot_gdt_pointer:
     .word . - boot_gdt - 1
     .long boot_gdt
-no_multiboot2:
-    .ascii "ringstep: not started by a Multiboot2 boot loader; boot it with GRUB's command multiboot2\n"
 no_long_mode:
-    .ascii "ringstep: this CPU has no long mode; ringstep needs a 64-bit x86 CPU\n"
+    .ascii "ringstep: this CPU has no long mode with NX; ringstep needs a 64-bit x86 CPU\n"
 shutdown:
     .ascii "Shutdown"
 
@@ -155,13 +143,11 @@ FUNCTION(kernel_start)
     xor     ebp, ebp                /* where a backtrace ends */
     mov     edi, esi
     call    kernel_main
-END(kernel_start)
 
 /* The boot CPU's first stack. paging.c leaves the page below it unmapped, so that an overflow faults. */
 .bss
 .balign PAGE_SIZE
 .globl boot_stack_guard, boot_stack_top
 boot_stack_guard:
-    .skip PAGE_SIZE
-    .skip KERNEL_STACK_SIZE
+    .skip PAGE_SIZE + KERNEL_STACK_SIZE
 boot_stack_top:

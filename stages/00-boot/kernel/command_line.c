@@ -1,45 +1,30 @@
-/* command_line.c: the words after the kernel's name in the boot loader's menu. Used by main.c.
+/* command_line.c: the words after the kernel's name in the boot loader's menu. Used by main.c and task.c.
  * SPDX-License-Identifier: MIT */
 #include <kernel/kernel.h>
 
-static const char *line = "";
+static char line[256]; /* a NUL behind each word; what is longer is cut off */
+static size_t size;
 
-static size_t word_length(const char *word) {
-    size_t length = 0;
-    while (word[length] && word[length] != ' ')
-        length++;
-    return length;
-}
-
-static bool same_word(const char *a, const char *b) {
-    return word_length(a) == word_length(b) && memcmp(a, b, word_length(a)) == 0;
-}
-
-/* Where the word after this one begins, or the end of the line. */
-static const char *next_word(const char *word) {
-    for (word += word_length(word); *word == ' '; word++)
-        ;
-    return word;
-}
+static bool same_word(const char *a, const char *b) { return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0; }
 
 bool command_line_has(const char *word) {
-    for (const char *w = line; *w; w = next_word(w))
+    for (const char *w = line; w < line + size; w += strlen(w) + 1)
         if (same_word(w, word))
             return true;
     return false;
 }
 
 void command_line_init(const struct multiboot2_info *info, const char *const *known) {
-    const struct multiboot2_command_line *tag = multiboot2_find(info, MULTIBOOT2_COMMAND_LINE, NULL);
-    line = tag ? multiboot2_string(&tag->tag, tag->string) : "";
-    line += *line == ' ' ? next_word(line) - line : 0;
-    for (const char *w = line; *w; w = next_word(w)) {
+    const struct multiboot2_tag *tag = multiboot2_find(info, MULTIBOOT2_COMMAND_LINE, NULL);
+    const char *c = tag ? multiboot2_string(tag, (const char *)(tag + 1)) : "";
+    for (size = 0; *c && size < sizeof(line) - 1; c++)
+        line[size++] = *c == ' ' ? '\0' : *c;
+    line[size] = '\0';
+    for (const char *w = line; w < line + size; w += strlen(w) + 1) {
         unsigned k = 0;
-        char shown[40] = "";
         while (known[k] && !same_word(w, known[k]))
             k++;
-        memcpy(shown, w, word_length(w) < sizeof(shown) ? word_length(w) : sizeof(shown) - 1);
-        if (!known[k])
-            printk("warning: unknown word '%s' on the kernel command line\n", shown);
+        if (*w && !known[k])
+            printk("warning: unknown word '%s' on the kernel command line\n", w);
     }
 }

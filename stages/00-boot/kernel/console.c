@@ -7,46 +7,44 @@
 
 #define COLUMNS 80
 #define ROWS    25
-#define BLANK   (0x0700 | ' ') /* light grey on black, and the character */
+#define GREY    0x0700 /* light grey on black; the low byte is the character */
 
 struct lock console_lock;
 static unsigned column, row;
-static uint16_t *screen; /* NULL: none */
+/* Where the firmware has left another mode (UEFI), what is written there is not seen. */
+static uint16_t *const screen = (uint16_t *)(DIRECT_BASE + VGA_TEXT);
 
-void console_init(const struct multiboot2_info *info) {
-    outb(COM1 + COM_INTERRUPTS, 0);
-    outb(COM1 + COM_LINE, 0x80); /* the divisor latch, for the next two lines: 115200 baud */
+static void screen_clear(unsigned from_row) {
+    for (unsigned cell = from_row * COLUMNS; cell < ROWS * COLUMNS; cell++)
+        screen[cell] = GREY | ' ';
+}
+
+void console_init(void) {
+    outb(COM1 + COM_LINE, COM_DIVISOR); /* for the next two lines: 115200 baud */
     outb(COM1, 1);
     outb(COM1 + 1, 0);
     outb(COM1 + COM_LINE, COM_8_BITS);
-    outb(COM1 + COM_FIFO, 0x07);
-    outb(COM1 + COM_MODEM, 0x03);
-
-    const struct multiboot2_framebuffer *f = multiboot2_find(info, MULTIBOOT2_FRAMEBUFFER, NULL);
-    if (!f || f->type != FRAMEBUFFER_EGA_TEXT || f->width != COLUMNS || f->address != VGA_TEXT)
-        return;
-    screen = phys_to_virt(VGA_TEXT);
-    for (unsigned cell = 0; cell < COLUMNS * ROWS; cell++)
-        screen[cell] = BLANK;
+    outb(COM1 + COM_MODEM, COM_READY);
+    screen_clear(0);
 }
 
 static void screen_new_line(void) {
     if (++row < ROWS)
         return;
     row = ROWS - 1;
+    /* They overlap; our memcpy() goes upwards. */
     memcpy(screen, screen + COLUMNS, sizeof(*screen) * COLUMNS * row);
-    for (unsigned c = 0; c < COLUMNS; c++)
-        screen[row * COLUMNS + c] = BLANK;
+    screen_clear(row);
 }
 
 void console_put(char c) {
     while (!(inb(COM1 + COM_LINE_STATUS) & COM_HOLDER_EMPTY))
         pause();
     outb(COM1, (uint8_t)c);
-    if (screen && (c == '\n' || (column && column % COLUMNS == 0)))
+    if (c == '\n' || (column && column % COLUMNS == 0))
         screen_new_line();
-    if (screen && c != '\n')
-        screen[row * COLUMNS + column % COLUMNS] = (BLANK & 0xff00) | (uint8_t)c;
+    if (c != '\n')
+        screen[row * COLUMNS + column % COLUMNS] = GREY | (uint8_t)c;
     column = c == '\n' ? 0 : column + 1;
 }
 

@@ -15,7 +15,6 @@ static const struct {
     [CPU_NX] = {" nx", 0x80000001, EDX, 20}, [CPU_SYSCALL] = {" syscall", 0x80000001, EDX, 11},
     [CPU_SMEP] = {" smep", 7, EBX, 7},       [CPU_SMAP] = {" smap", 7, EBX, 20},
     [CPU_UMIP] = {" umip", 7, ECX, 2},       [CPU_FSGSBASE] = {" fsgsbase", 7, EBX, 0},
-    [CPU_X2APIC] = {" x2apic", 1, ECX, 21},
 };
 
 bool cpu_has(enum cpu_feature feature) {

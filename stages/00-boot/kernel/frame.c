@@ -5,88 +5,72 @@
  * Memory that was never used is not touched, not even to link it into a list: 64 GiB cost no more than 32 MiB. */
 #include <kernel/kernel.h>
 
-struct extent {
-    uint64_t start, end; /* physical, page-aligned */
-};
+#define EXTENTS_MAX 128 /* what does not fit in stays unused */
 
-static struct lock frame_lock;
-static const struct multiboot2_info *boot_info;
-static struct extent fresh; /* never used so far, next in line */
-static uint64_t free_list;  /* given back: each frame begins with the address of the next */
+static struct extent { uint64_t start, end; /* physical, page-aligned */ } extents[EXTENTS_MAX]; /* never used so far */
+static unsigned extent_count;
+static uint64_t free_list; /* given back: each frame begins with the address of the next */
 static uint64_t free_count;
+static struct lock frame_lock;
 
 extern char image_start[], image_end[];
 
-/* Takes [start, end) out of the extent: cuts off its tail, or else moves its start up. */
-static void cut(struct extent *extent, uint64_t start, uint64_t end) {
-    if (end <= extent->start || start >= extent->end)
-        return;
-    if (page_align_down(start) > extent->start)
-        extent->end = page_align_down(start);
-    else
-        extent->start = page_align_up(end);
+static void cut(uint64_t start, uint64_t end);
+
+/* Adds [start, end) to the extents, of which it may already be a part. */
+static void add(uint64_t start, uint64_t end) {
+    cut(start, end);
+    if (start < end && extent_count < EXTENTS_MAX)
+        extents[extent_count++] = (struct extent){start, end};
 }
 
-/* Takes out all that is in use since before the kernel began. */
-static void cut_all_used(struct extent *extent) {
-    struct multiboot2_memory memory;
-    const struct multiboot2_module *module = NULL;
-    cut(extent, 0, 0x100000); /* BIOS data, the VGA screen, the page where other CPUs start */
-    cut(extent, (uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE);
-    cut(extent, virt_to_phys(boot_info), virt_to_phys(boot_info) + boot_info->total_size);
-    while ((module = multiboot2_find(boot_info, MULTIBOOT2_MODULE, module)))
-        cut(extent, module->start, module->end);
-    for (unsigned n = 0; multiboot2_memory(boot_info, n, &memory); n++)
-        if (memory.type != MEMORY_AVAILABLE) /* it wins where entries overlap */
-            cut(extent, memory.base, memory.base + memory.length);
-}
-
-/* The lowest free extent at or above the given address; empty (start 0) at the end of memory. */
-static struct extent next_extent(uint64_t from) {
-    struct extent best;
-    uint64_t start;
-    do {
-        struct multiboot2_memory memory;
-        best = (struct extent){0, 0};
-        for (unsigned n = 0; multiboot2_memory(boot_info, n, &memory); n++) {
-            struct extent e = {page_align_up(memory.base), page_align_down(memory.base + memory.length)};
-            if (e.start < from)
-                e.start = from;
-            if (memory.type == MEMORY_AVAILABLE && e.start < e.end && (!best.end || e.start < best.start))
-                best = e;
+/* Takes [start, end) out of the extents, and with it each page that it touches. What is left behind it is added: there
+ * no extent is any more, so that add() has nothing to cut. */
+static void cut(uint64_t start, uint64_t end) {
+    start = page_align_down(start);
+    end = page_align_up(end);
+    for (unsigned n = 0; n < extent_count; n++) {
+        struct extent whole = extents[n];
+        if (start < end && whole.start < end && whole.end > start) {
+            extents[n].end = start > whole.start ? start : whole.start;
+            add(end, whole.end);
         }
-        start = best.start;
-        cut_all_used(&best);
-        from = best.start;
-    } while (best.start != start); /* moved up: what was passed before may now be in the way */
-    return best;
+    }
 }
 
 void frame_init(const struct multiboot2_info *info) {
-    boot_info = info;
-    fresh = next_extent(0);
-    for (struct extent e = fresh; e.start < e.end; e = next_extent(e.end))
-        free_count += (e.end - e.start) / PAGE_SIZE;
+    struct multiboot2_memory memory;
+    const struct multiboot2_module *module = NULL;
+    for (unsigned n = 0; multiboot2_memory(info, n, &memory); n++)
+        if (memory.type == MEMORY_AVAILABLE)
+            add(page_align_up(memory.base), page_align_down(memory.base + memory.length));
+    for (unsigned n = 0; multiboot2_memory(info, n, &memory); n++)
+        if (memory.type != MEMORY_AVAILABLE) /* it wins where entries overlap */
+            cut(memory.base, memory.base + memory.length);
+    cut(0, 0x100000); /* BIOS data, the VGA screen, the page where other CPUs start */
+    cut((uint64_t)image_start, (uint64_t)image_end - KERNEL_BASE);
+    cut(virt_to_phys(info), virt_to_phys(info) + info->total_size);
+    while ((module = multiboot2_find(info, MULTIBOOT2_MODULE, module)))
+        cut(module->start, module->end);
+    for (unsigned n = 0; n < extent_count; n++)
+        free_count += (extents[n].end - extents[n].start) / PAGE_SIZE;
 }
 
 uint64_t frame_alloc(void) {
     uint64_t flags = lock_acquire(&frame_lock);
     uint64_t frame = free_list;
+    struct extent *lowest = NULL; /* before paging_init() only the first 4 GiB can be reached */
+    for (unsigned n = 0; n < extent_count; n++)
+        if (extents[n].start < extents[n].end && (!lowest || extents[n].start < lowest->start))
+            lowest = &extents[n];
     if (frame) {
         free_list = *(uint64_t *)phys_to_virt(frame);
-    } else if (fresh.start < fresh.end) {
-        frame = fresh.start;
-        fresh.start += PAGE_SIZE;
-        if (fresh.start == fresh.end)
-            fresh = next_extent(fresh.end);
+    } else if (lowest) {
+        frame = lowest->start;
+        lowest->start += PAGE_SIZE;
     }
     free_count -= frame != 0;
     lock_release(&frame_lock, flags);
-    return frame;
-}
-
-uint64_t frame_alloc_zeroed(void) {
-    uint64_t frame = frame_alloc();
     if (frame)
         memset(phys_to_virt(frame), 0, PAGE_SIZE);
     return frame;

@@ -44,9 +44,3 @@ bool is_stack_guard(uint64_t address) {
     bool in_slot = address >= STACK_BASE && address < unused && (address - STACK_BASE) % STACK_SLOT_SIZE < PAGE_SIZE;
     return in_slot || page_align_down(address) == (uint64_t)boot_stack_guard;
 }
-
-/* The push that meets the guard page raises #PF, whose frame has no stack to go to either: that is #DF, and its gate
- * asks for a stack from the interrupt stack table. Without one the CPU would give up and reset. */
-static unsigned recurse(volatile unsigned depth) { return depth + 1 ? recurse(depth + 1) + 1 : 0; }
-
-_Noreturn void kernel_stack_overflow(void) { panic("the stack took %u calls", recurse(0)); }

@@ -4,12 +4,12 @@
 
 /* The first serial port of every PC; its registers by their offset. Source: PC16550D data sheet, "Registers". */
 #define COM1             0x3f8
-#define COM_INTERRUPTS   1
-#define COM_FIFO         2
 #define COM_LINE         3
 #define COM_MODEM        4
 #define COM_LINE_STATUS  5
 #define COM_8_BITS       0x03 /* no parity, one stop bit */
+#define COM_DIVISOR      0x80 /* the first two registers are the baud rate's divisor */
+#define COM_READY        0x03 /* tells the other end to send */
 #define COM_HOLDER_EMPTY 0x20 /* it takes the next character */
 #define COM_ALL_SENT     0x40 /* the last one has left */
 

@@ -1,7 +1,7 @@
 /* main.c: stage 00, what is brought up, in order. Called by boot.S on the boot CPU.
  * SPDX-License-Identifier: MIT */
 #include <kernel/kernel.h>
-#include <kernel/selftest.h>
+#include <proof/proof.h>
 
 static const char *const words[] = {"selftest", "poweroff", NULL};
 
@@ -20,7 +20,7 @@ static void show_modules(const struct multiboot2_info *info) {
 
 _Noreturn void kernel_main(uint32_t boot_information) {
     const struct multiboot2_info *info = phys_to_virt(boot_information);
-    console_init(info);
+    console_init();
     printk("ringstep, stage 00: boot\n");
     command_line_init(info, words);
     cpu_features_check();
@@ -28,8 +28,7 @@ _Noreturn void kernel_main(uint32_t boot_information) {
     paging_init(info);
     show_memory(info);
     show_modules(info);
-    if (command_line_has("selftest"))
-        selftest_run();
+    proofs_run(); /* the word selftest */
     printk("in 64-bit mode, at 0x%lx; nothing to run before stage 01\n", (uint64_t)kernel_main);
     if (command_line_has("poweroff"))
         machine_exit(true);

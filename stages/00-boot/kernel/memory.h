@@ -37,8 +37,7 @@ static inline uint64_t page_align_up(uint64_t address) { return page_align_down(
 
 /* frame.c: physical memory, one page frame at a time. info stays in use and is itself never handed out. */
 void frame_init(const struct multiboot2_info *info);
-uint64_t frame_alloc(void);        /* of unknown content; 0 when memory is used up */
-uint64_t frame_alloc_zeroed(void); /* the same, zeroed */
+uint64_t frame_alloc(void); /* zeroed; 0 when memory is used up */
 void frame_free(uint64_t frame);
 uint64_t frame_count_free(void); /* how many frame_alloc() can still give */
 
@@ -65,7 +64,4 @@ void kernel_stack_free(uint64_t top);
 
 /* Does the address lie in the page below a kernel stack? Then a fault on it means that the stack was too small. */
 bool is_stack_guard(uint64_t address);
-
-/* Uses up the kernel stack, to show that the double fault that follows is reported and not a reset. */
-_Noreturn void kernel_stack_overflow(void);
 #endif

@@ -1,22 +1,20 @@
-/* multiboot2.c: the walk through the boot information. Used by main.c, frame.c, console.c, program.c and acpi.c.
+/* multiboot2.c: the walk through the boot information. Used by main.c, command_line.c, frame.c, paging.c,
+ * program.c and acpi.c.
  * SPDX-License-Identifier: MIT */
 #include <kernel/kernel.h>
 
 /* A tag that is shorter than its structure is passed over as if it were not there. */
 static const uint32_t least_size[] = {
-    [MULTIBOOT2_COMMAND_LINE] = sizeof(struct multiboot2_command_line),
     [MULTIBOOT2_MODULE] = sizeof(struct multiboot2_module),
     [MULTIBOOT2_MEMORY_MAP] = sizeof(struct multiboot2_memory_map),
-    [MULTIBOOT2_FRAMEBUFFER] = offsetof(struct multiboot2_framebuffer, type) + 1,
     [MULTIBOOT2_RSDP_NEW] = 0, /* the last type; both kinds of RSDP are checked in acpi.c */
 };
 
 const void *multiboot2_find(const struct multiboot2_info *info, uint32_t type, const void *previous) {
-    const uint8_t *start = (const uint8_t *)info;
     uint64_t offset = sizeof(*info);
     bool passed = !previous;
     while (offset + sizeof(struct multiboot2_tag) <= info->total_size) {
-        const struct multiboot2_tag *tag = (const void *)(start + offset);
+        const struct multiboot2_tag *tag = (const void *)((const char *)info + offset);
         if (tag->type == MULTIBOOT2_END || tag->size < sizeof(*tag) || tag->size > info->total_size - offset)
             break; /* behind a wrong size nothing can be found */
         if (passed && tag->type == type && tag->size >= least_size[type])

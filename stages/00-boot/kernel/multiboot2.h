@@ -3,35 +3,19 @@
  *
  * Source: Multiboot2 Specification, "Boot information format". */
 #pragma once
-#include <stdbool.h>
-#include <stdint.h>
+#include <kernel/x86.h>
 
-#define FRAMEBUFFER_EGA_TEXT 2
-#define MEMORY_AVAILABLE     1
-
-enum multiboot2_tag_type {
-    MULTIBOOT2_END = 0,
-    MULTIBOOT2_COMMAND_LINE = 1,
-    MULTIBOOT2_MODULE = 3,
-    MULTIBOOT2_MEMORY_MAP = 6,
-    MULTIBOOT2_FRAMEBUFFER = 8,
-    MULTIBOOT2_RSDP_OLD = 14,
-    MULTIBOOT2_RSDP_NEW = 15,
-};
+/* Types of tags. */
+enum { MULTIBOOT2_END = 0, MULTIBOOT2_COMMAND_LINE = 1, MULTIBOOT2_MODULE = 3, MULTIBOOT2_MEMORY_MAP = 6 };
+enum { MULTIBOOT2_RSDP_OLD = 14, MULTIBOOT2_RSDP_NEW = 15 };
 
 struct multiboot2_info {
-    uint32_t total_size;
-    uint32_t reserved;
+    uint32_t total_size, reserved;
 };
 
 struct multiboot2_tag {
     uint32_t type;
     uint32_t size; /* with this header, without the padding to 8 bytes */
-};
-
-struct multiboot2_command_line {
-    struct multiboot2_tag tag;
-    char string[];
 };
 
 struct multiboot2_module {
@@ -42,21 +26,14 @@ struct multiboot2_module {
 
 struct multiboot2_memory_map {
     struct multiboot2_tag tag;
-    uint32_t entry_size;
-    uint32_t entry_version;
+    uint32_t entry_size, entry_version;
 };
+
+#define MEMORY_AVAILABLE 1
 
 struct multiboot2_memory {
     uint64_t base, length;
-    uint32_t type;
-    uint32_t reserved;
-};
-
-struct multiboot2_framebuffer {
-    struct multiboot2_tag tag;
-    uint64_t address;
-    uint32_t pitch, width, height;
-    uint8_t bits_per_pixel, type;
+    uint32_t type, reserved;
 };
 
 /* The tag of the given type after `previous`, or the first one if that is NULL; NULL when there is none. What it

@@ -21,7 +21,7 @@ uint64_t *page_entry(uint64_t *table, uint64_t address, unsigned level, bool cre
         if (l == level || (*entry & PTE_LARGE && l < 4))
             return entry;
         if (!(*entry & PTE_PRESENT)) {
-            uint64_t frame = create ? frame_alloc_zeroed() : 0;
+            uint64_t frame = create ? frame_alloc() : 0;
             if (!frame)
                 return NULL;
             *entry = frame | PTE_PRESENT | PTE_WRITE | user;
@@ -51,9 +51,8 @@ static bool map_kernel(uint64_t virt, uint64_t phys, uint64_t size, uint64_t fla
     return true;
 }
 
-static void map_image(const char *start, const char *end, uint64_t flags) {
-    if (!map_kernel((uint64_t)start, image_phys(start), (uint64_t)(end - start), flags))
-        panic("no memory for the kernel's page tables");
+static bool map_image(const char *start, const char *end, uint64_t flags) {
+    return map_kernel((uint64_t)start, image_phys(start), (uint64_t)(end - start), flags);
 }
 
 void *map_physical(uint64_t phys, uint64_t size, uint64_t flags) {
@@ -66,22 +65,20 @@ void *map_physical(uint64_t phys, uint64_t size, uint64_t flags) {
 
 void paging_init(const struct multiboot2_info *info) {
     struct multiboot2_memory memory;
-    map_image(text_start, text_end, 0);
-    map_image(text_end, rodata_end, PTE_NX);
-    map_image(rodata_end, boot_stack_guard, PTE_WRITE | PTE_NX);
-    map_image(boot_stack_guard + PAGE_SIZE, image_end, PTE_WRITE | PTE_NX);
+    bool mapped = map_image(text_start, text_end, 0) && map_image(text_end, rodata_end, PTE_NX) &&
+                  map_image(rodata_end, boot_stack_guard, PTE_WRITE | PTE_NX) &&
+                  map_image(boot_stack_guard + PAGE_SIZE, image_end, PTE_WRITE | PTE_NX);
 
     /* What is mapped first stays, so the read-only alias of text and constants comes before the memory it lies in. */
-    map_physical(image_phys(text_start), (uint64_t)(rodata_end - text_start), PTE_NX);
-    map_physical(0, 0x100000, PTE_WRITE | PTE_NX);
+    mapped = mapped && map_physical(image_phys(text_start), (uint64_t)(rodata_end - text_start), PTE_NX);
+    mapped = mapped && map_physical(0, 0x100000, PTE_WRITE | PTE_NX);
     for (unsigned n = 0; multiboot2_memory(info, n, &memory); n++)
-        if (memory.type == MEMORY_AVAILABLE && !map_physical(memory.base, memory.length, PTE_WRITE | PTE_NX))
-            panic("no memory for the kernel's page tables");
+        if (memory.type == MEMORY_AVAILABLE)
+            mapped = mapped && map_physical(memory.base, memory.length, PTE_WRITE | PTE_NX);
 
     /* Every address space copies the top-level entries once, so the one for the kernel stacks must exist from now. */
-    if (!page_entry(kernel_pml4, STACK_BASE, 3, true))
+    if (!mapped || !page_entry(kernel_pml4, STACK_BASE, 3, true))
         panic("no memory for the kernel's page tables");
-    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE); /* else the NX bits are reserved bits, and the next fetch faults */
     write_cr3(kernel_cr3());
 }
 

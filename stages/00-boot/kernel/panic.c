@@ -5,7 +5,6 @@
  * Runs in any state: it trusts no pointer, takes no lock, and a fault in it ends the run at once. */
 #include <kernel/kernel.h>
 #include <kernel/machine.h>
-#include <kernel/stop.h>
 
 #define BACKTRACE_MAX 24
 
@@ -20,8 +19,9 @@ _Noreturn void machine_exit(bool good) {
         hlt();
 }
 
-static void begin(const char *format, va_list arguments) {
+uint64_t panic_begin(const char *format, ...) {
     static bool reporting;
+    va_list arguments;
     cli();
     unsigned cpu = stop_other_cpus();
     if (reporting) {
@@ -31,20 +31,16 @@ static void begin(const char *format, va_list arguments) {
     reporting = true;
     console_lock = (struct lock){}; /* whoever held it has stopped */
     printk("panic: CPU %u: ", cpu);
-    format_text(console_put, format, arguments);
-}
-
-void panic_begin(const char *format, ...) {
-    va_list arguments;
     va_start(arguments, format);
-    begin(format, arguments);
+    format_text(console_put, format, arguments);
     va_end(arguments);
+    return (uint64_t)__builtin_return_address(0);
 }
 
 _Noreturn void panic_end(uint64_t rip, uint64_t rbp) {
     printk("  backtrace:\n");
     for (unsigned n = 0; n < BACKTRACE_MAX; n++) {
-        printk("    %p\n", (void *)rip);
+        printk("    0x%016lx\n", rip);
         if (rbp % 8 || !kernel_address_mapped(rbp) || !kernel_address_mapped(rbp + 15))
             break;
         const uint64_t *frame = (const uint64_t *)rbp; /* the caller's RBP, then the return address */
@@ -52,12 +48,4 @@ _Noreturn void panic_end(uint64_t rip, uint64_t rbp) {
         rip = frame[1];
     }
     machine_exit(false);
-}
-
-_Noreturn void panic(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    begin(format, arguments);
-    va_end(arguments);
-    panic_end((uint64_t)__builtin_return_address(0), *(const uint64_t *)__builtin_frame_address(0));
 }

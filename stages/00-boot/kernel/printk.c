@@ -29,21 +29,14 @@ void format_text(void (*put)(char), const char *format, va_list arguments) {
         for (; *format == 'l'; format++)
             wide = true;
         uint64_t number;
-        const char *string;
         switch (*format) {
         case 'u':
         case 'x':
             number = wide ? va_arg(arguments, uint64_t) : va_arg(arguments, unsigned);
             put_number(put, number, *format == 'u' ? 10 : 16, width, pad);
             break;
-        case 'p':
-            put('0');
-            put('x');
-            put_number(put, (uint64_t)va_arg(arguments, void *), 16, 16, '0');
-            break;
         case 's':
-            string = va_arg(arguments, const char *);
-            for (const char *c = string ? string : "(null)"; *c; c++)
+            for (const char *c = va_arg(arguments, const char *); *c; c++)
                 put(*c);
             break;
         case '\0':

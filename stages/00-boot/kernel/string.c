@@ -10,16 +10,6 @@ void *memcpy(void *to, const void *from, size_t size) {
     return to;
 }
 
-void *memmove(void *to, const void *from, size_t size) {
-    char *d = to;
-    const char *s = from;
-    if (d <= s)
-        return memcpy(to, from, size);
-    while (size--)
-        d[size] = s[size];
-    return to;
-}
-
 void *memset(void *to, int byte, size_t size) {
     void *d = to;
     __asm__ volatile("rep stosb" : "+D"(d), "+c"(size) : "a"(byte) : "memory");

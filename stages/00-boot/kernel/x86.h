@@ -6,8 +6,6 @@
 
 #define CR0_PE (1 << 0)
 #define CR0_MP (1 << 1)
-#define CR0_EM (1 << 2)
-#define CR0_TS (1 << 3)
 #define CR0_NE (1 << 5)
 #define CR0_WP (1 << 16)
 #define CR0_AM (1 << 18)
@@ -22,30 +20,22 @@
 #define CR4_SMEP       (1 << 20)
 #define CR4_SMAP       (1 << 21)
 
-#define RFLAGS_CF   (1 << 0)
-#define RFLAGS_ONE  (1 << 1) /* always set */
-#define RFLAGS_PF   (1 << 2)
-#define RFLAGS_AF   (1 << 4)
-#define RFLAGS_ZF   (1 << 6)
-#define RFLAGS_SF   (1 << 7)
-#define RFLAGS_TF   (1 << 8)
-#define RFLAGS_IF   (1 << 9)
-#define RFLAGS_DF   (1 << 10)
-#define RFLAGS_OF   (1 << 11)
-#define RFLAGS_IOPL (3 << 12)
-#define RFLAGS_NT   (1 << 14)
-#define RFLAGS_RF   (1 << 16)
-#define RFLAGS_AC   (1 << 18)
-#define RFLAGS_ID   (1 << 21)
+#define RFLAGS_ONE    (1 << 1) /* always set */
+#define RFLAGS_TF     (1 << 8)
+#define RFLAGS_IF     (1 << 9)
+#define RFLAGS_DF     (1 << 10)
+#define RFLAGS_IOPL   (3 << 12)
+#define RFLAGS_NT     (1 << 14)
+#define RFLAGS_RF     (1 << 16)
+#define RFLAGS_AC     (1 << 18)
+#define RFLAGS_ID     (1 << 21)
+#define RFLAGS_STATUS 0x8d5 /* CF, PF, AF, ZF, SF, OF: what arithmetic leaves */
 
 /* What ring 3 can set for itself by POPF; IOPL, IF, VM, RF are not among them. */
-#define RFLAGS_USER                                                                                                    \
-    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_DF | RFLAGS_OF | RFLAGS_NT |       \
-     RFLAGS_AC | RFLAGS_ID)
+#define RFLAGS_USER (RFLAGS_STATUS | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC | RFLAGS_ID)
 
 #define MSR_APIC_BASE      0x1b
 #define MSR_SYSENTER_CS    0x174
-#define MSR_X2APIC         0x800
 #define MSR_EFER           0xc0000080
 #define MSR_STAR           0xc0000081
 #define MSR_LSTAR          0xc0000082
@@ -75,6 +65,7 @@
 #define GDT_DATA32 0x00cf93000000ffff
 
 #ifndef __ASSEMBLER__
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Where a descriptor table lies; what LGDT and LIDT load. */

@@ -1,7 +1,7 @@
 /* kernel_stack.c: stacks have a guard page, and come back.
  * SPDX-License-Identifier: MIT */
 #include <kernel/memory.h>
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
 #include <test/tables.h>
 
 static bool usable(uint64_t top) {

@@ -1,7 +1,7 @@
 /* paging.c: the kernel's map as it is loaded.
  * SPDX-License-Identifier: MIT */
 #include <kernel/memory.h>
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
 #include <kernel/x86.h>
 #include <test/tables.h>
 
@@ -27,7 +27,7 @@ static bool text_is_read_only(const struct mapping *m) {
 
 TEST(kernel_map) {
     ok(!count_wrong_mappings(write_or_execute), "no page is writable and executable");
-    /* mutant kernel/paging.c: map_image(text_end, rodata_end, PTE_NX); => map_image(text_end, rodata_end, 0); */
+    /* mutant kernel/paging.c: map_image(text_end, rodata_end, PTE_NX) => map_image(text_end, rodata_end, 0) */
     ok(!count_wrong_mappings(executable_is_text), "nothing but the kernel's text is executable");
     ok(!count_wrong_mappings(kernels_alone), "no page is ring 3's, and none lies in its half");
     ok(!count_wrong_mappings(window_is_one_to_one), "the direct window shows each address as it is");

@@ -2,13 +2,12 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/address_space.h>
 
-#define LARGEST_STEP  LARGE_PAGE_SIZE /* what one level-1 table spans */
-#define PTE_PROT_NONE 0x200           /* not present, but taken: a bit that the CPU leaves to us */
+#define PTE_TAKEN 0x200 /* with PTE_PRESENT or without: a bit that the CPU leaves to us */
 
 static uint64_t *pml4(const struct address_space *space) { return phys_to_virt(space->cr3); }
 
 bool address_space_create(struct address_space *space) {
-    *space = (struct address_space){.cr3 = frame_alloc_zeroed()};
+    *space = (struct address_space){.cr3 = frame_alloc(), .mmap_bottom = MMAP_TOP};
     if (!space->cr3)
         return false;
     memcpy(pml4(space) + 256, kernel_pml4 + 256, 256 * sizeof(uint64_t));
@@ -44,17 +43,17 @@ void user_unmap(struct address_space *space, uint64_t start, uint64_t size) {
 }
 
 bool user_map(struct address_space *space, uint64_t start, uint64_t size, unsigned prot) {
+    uint64_t flags = PTE_PRESENT | PTE_USER | (prot & PROT_WRITE ? PTE_WRITE : 0) | (prot & PROT_EXEC ? 0 : PTE_NX);
+    if (size / PAGE_SIZE > frame_count_free() || !user_range_free(space, start, size))
+        return false;
     for (uint64_t address = start; address < start + size; address += PAGE_SIZE) {
         uint64_t *entry = page_entry(pml4(space), address, 1, true);
-        uint64_t frame = entry && prot ? frame_alloc_zeroed() : 0;
+        uint64_t frame = entry && prot ? frame_alloc() : 0;
         if (!entry || (prot && !frame)) {
             user_unmap(space, start, address - start);
             return false;
         }
-        *entry = PTE_PROT_NONE;
-        if (prot)
-            *entry =
-                frame | PTE_PRESENT | PTE_USER | (prot & PROT_WRITE ? PTE_WRITE : 0) | (prot & PROT_EXEC ? 0 : PTE_NX);
+        *entry = PTE_TAKEN | (prot ? frame | flags : 0);
     }
     return true;
 }
@@ -65,7 +64,8 @@ bool user_range_free(const struct address_space *space, uint64_t start, uint64_t
         const uint64_t *entry = page_entry(pml4(space), address, 1, false);
         if (entry && *entry)
             return false;
-        next = entry ? address + PAGE_SIZE : (address / LARGEST_STEP + 1) * LARGEST_STEP;
+        /* One missing table spans a large page. */
+        next = entry ? address + PAGE_SIZE : (address / LARGE_PAGE_SIZE + 1) * LARGE_PAGE_SIZE;
     }
     return true;
 }

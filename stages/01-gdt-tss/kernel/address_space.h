@@ -4,15 +4,15 @@
 #include <kernel/kernel.h>
 
 /* As in mmap(); by the same numbers as in Linux. */
-#define PROT_READ  1
-#define PROT_WRITE 2
-#define PROT_EXEC  4
+enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4 };
 
 struct address_space {
     uint64_t cr3;            /* physical address of the top-level table */
     uint64_t brk_start, brk; /* the heap that brk() moves, [brk_start, brk) */
-    uint64_t mmap_bottom;    /* mmap() has given out addresses down to here; 0: none yet */
+    uint64_t mmap_bottom;    /* mmap() has given out addresses from MMAP_TOP down to here */
 };
+
+#define MMAP_TOP 0x00007fff00000000
 
 /* An empty one, with the kernel's half. False without memory. */
 bool address_space_create(struct address_space *space);
@@ -20,14 +20,14 @@ bool address_space_create(struct address_space *space);
 /* Gives back all its memory. It must not be loaded on any CPU. */
 void address_space_destroy(struct address_space *space);
 
-/* Maps zeroed pages over [start, start + size), page-aligned, in ring 3's half and free. All of them or, returning
- * false, none. PROT_NONE takes the addresses and no memory. */
+/* Maps zeroed pages over [start, start + size), page-aligned and in ring 3's half. All of them or, returning false,
+ * none: if an address is taken, or memory used up. Without any of PROT_* it takes the addresses and no memory. */
 bool user_map(struct address_space *space, uint64_t start, uint64_t size, unsigned prot);
 
 /* Unmaps whatever is mapped there. The space is the current one, or was never loaded. */
 void user_unmap(struct address_space *space, uint64_t start, uint64_t size);
 
-/* Is nothing there, not even PROT_NONE? */
+/* Is nothing there, not even an address that is taken? */
 bool user_range_free(const struct address_space *space, uint64_t start, uint64_t size);
 
 /* The kernel's view of one byte of a program's memory, good to the end of its page; NULL if the program itself could

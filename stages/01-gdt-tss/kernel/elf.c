@@ -2,12 +2,9 @@
  * SPDX-License-Identifier: MIT
  *
  * Source: System V ABI, "Object Files", and its AMD64 supplement. */
-#include <kernel/elf.h>
+#include <kernel/program.h>
 
-#define ET_EXEC   2
-#define EM_X86_64 62
-#define PT_LOAD   1
-#define PT_INTERP 3
+enum { ET_EXEC = 2, EM_X86_64 = 62, PT_LOAD = 1, PT_INTERP = 3 };
 
 struct elf_header {
     uint8_t ident[16]; /* 0x7f E L F, class, byte order, version */
@@ -31,10 +28,9 @@ static const char *check_header(const struct elf_header *h, uint64_t size) {
         return "not for 64-bit x86";
     if (h->type != ET_EXEC)
         return "not a static executable; link it with -static -no-pie";
-    if (h->phentsize != sizeof(struct elf_segment) || !h->phnum)
-        return "it has no program headers";
-    if (h->phoff > size || (uint64_t)h->phnum * h->phentsize > size - h->phoff)
-        return "its program headers lie outside the file";
+    if (h->phentsize != sizeof(struct elf_segment) || h->phoff > size ||
+        h->phnum * sizeof(struct elf_segment) > size - h->phoff)
+        return "its program headers are of another kind, or lie outside the file";
     if (h->entry >= USER_TOP)
         return "its entry point lies outside user space";
     return NULL;

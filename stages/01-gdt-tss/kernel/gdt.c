@@ -11,10 +11,8 @@
 void gdt_fill(uint64_t gdt[GDT_ENTRIES], struct tss *tss) {
     uint64_t base = (uint64_t)tss, limit = sizeof(*tss) - 1;
     *tss = (struct tss){.iomap_base = sizeof(*tss)};
-    gdt[0] = 0;
     gdt[SEL_KERNEL_CODE / 8] = GDT_CODE64;
     gdt[SEL_KERNEL_DATA / 8] = GDT_DATA32;
-    gdt[SEL_USER_CODE32 / 8] = 0;
     gdt[SEL_USER_DATA / 8] = GDT_DATA32 | GDT_RING_3;
     gdt[SEL_USER_CODE / 8] = GDT_CODE64 | GDT_RING_3;
     /* 16 bytes, or the TSS could only lie below 4 GiB. */

@@ -12,17 +12,13 @@
 #define SEL_USER_CODE   0x2b
 #define SEL_TSS         0x30 /* takes two slots */
 
-/* Interrupt stack table: which of the TSS's stacks a gate asks for (idt.c). 0 means none. */
-#define IST_DF    1
-#define IST_NMI   2
-#define IST_DB    3
-#define IST_MC    4
-#define IST_COUNT 4
-
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
 #define GDT_ENTRIES 8
+
+/* Interrupt stack table: which of the TSS's stacks a gate asks for (idt.c). 0 means none. */
+enum { IST_DF = 1, IST_NMI = 2, IST_DB = 3, IST_MC = 4, IST_COUNT = 4 };
 
 /* The CPU reads rsp0 on an interrupt from ring 3, and ist[] where a gate asks for it.
  * Source: SDM 3A, "Task Management in 64-bit Mode". */
@@ -39,8 +35,8 @@ struct tss {
 
 _Static_assert(sizeof(struct tss) == 104, "SDM 3A, \"Task Management in 64-bit Mode\"");
 
-/* Fills a GDT, whose TSS descriptor points at the given TSS, and gives the TSS its interrupt stacks. Panics without
- * memory. */
+/* Fills a zeroed GDT, whose TSS descriptor points at the given TSS, and gives the TSS its interrupt stacks. Panics
+ * without memory. */
 void gdt_fill(uint64_t gdt[GDT_ENTRIES], struct tss *tss);
 
 /* Loads GDTR, every segment register and TR of this CPU. The bases of FS and GS are 0 afterwards. */

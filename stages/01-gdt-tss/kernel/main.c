@@ -1,13 +1,13 @@
 /* main.c: stage 01, what is brought up, in order. Called by boot.S on the boot CPU.
  * SPDX-License-Identifier: MIT */
-#include <kernel/selftest.h>
 #include <kernel/syscall.h>
+#include <proof/proof.h>
 
 static const char *const words[] = {"selftest", "poweroff", "overflow", NULL};
 
 _Noreturn void kernel_main(uint32_t boot_information) {
     const struct multiboot2_info *info = phys_to_virt(boot_information);
-    console_init(info);
+    console_init();
     printk("ringstep, stage 01: GDT, TSS, IDT; into ring 3 and back\n");
     command_line_init(info, words);
     cpu_features_check();
@@ -20,9 +20,6 @@ _Noreturn void kernel_main(uint32_t boot_information) {
     syscall_init(); /* int 0x80 */
     program_init(info);
 
-    if (command_line_has("selftest"))
-        selftest_run();
-    if (command_line_has("overflow"))
-        kernel_stack_overflow();
+    proofs_run(); /* the words selftest and overflow */
     task_run_all();
 }

@@ -1,6 +1,5 @@
 /* program.c: loads the boot loader's modules as programs, and lays out their first stack. Called by task.c.
  * SPDX-License-Identifier: MIT */
-#include <kernel/elf.h>
 #include <kernel/gdt.h>
 #include <kernel/task.h>
 
@@ -13,12 +12,11 @@ enum { AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_ENTRY = 9, AT_
 
 static const struct multiboot2_info *boot_info;
 static const struct multiboot2_module *module; /* the next to load; NULL behind the last */
-static unsigned module_number, copies_made;
+static unsigned module_number;
 
 static void next_module(void) {
     module = multiboot2_find(boot_info, MULTIBOOT2_MODULE, module);
     module_number++;
-    copies_made = 0;
 }
 
 void program_init(const struct multiboot2_info *info) {
@@ -98,37 +96,34 @@ static const char *load(struct task *task) {
 
 /* Without a command line a program still has a name: module<N>. */
 static void name_module(struct arguments *arguments) {
-    char name[20] = "module", *end = name + strlen(name);
-    unsigned copies;
+    char name[20] = "", *start = name + sizeof(name) - 1;
     for (unsigned n = module_number; n; n /= 10)
-        end++;
-    for (unsigned n = module_number; n; n /= 10)
-        *--end = (char)('0' + n % 10);
-    arguments_parse(arguments, name, &copies);
+        *--start = (char)('0' + n % 10);
+    start -= strlen("module");
+    memcpy(start, "module", strlen("module"));
+    arguments_parse(arguments, start);
 }
 
 /* The module as a task of its own; NULL, and a line that says why, if it cannot be. */
 static struct task *load_module(void) {
-    unsigned copies = 1;
     const char *line = multiboot2_string(&module->tag, module->string);
     struct task *task = task_create();
-    const char *error = task ? arguments_parse(&task->arguments, line, &copies) : "not enough memory";
+    const char *error = task ? arguments_parse(&task->arguments, line) : "not enough memory";
     if (!error && !task->arguments.count)
         name_module(&task->arguments);
     if (!error)
         error = load(task);
-    if (error)
-        printk("module %u (%s): not loaded: %s\n", module_number, line, error);
-    if (error && task)
+    if (!error)
+        return task;
+    printk("module %u (%s): not loaded: %s\n", module_number, line, error);
+    if (task)
         task_destroy(task);
-    if (error || ++copies_made == copies)
-        next_module();
-    return error ? NULL : task;
+    return NULL;
 }
 
 struct task *program_next(void) {
     struct task *task = NULL;
-    while (module && !task)
+    for (; module && !task; next_module())
         task = load_module();
     return task;
 }

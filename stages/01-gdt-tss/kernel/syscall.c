@@ -2,52 +2,40 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/syscall.h>
 
-#define WRITE_MAX 0x7ffff000 /* Linux writes no more at once */
-#define IOV_MAX   1024
+#define IOV_MAX 1024
 
 void syscall_dispatch(struct trap_frame *frame) {
     count_syscall();
     /* All 64 bits count: 1 << 32 | 60 is not exit. */
-    syscall_function *function = frame->rax < syscall_table_size ? syscall_table[frame->rax] : NULL;
+    syscall_function *function = frame->rax < ARRAY_LENGTH(syscall_table) ? syscall_table[frame->rax] : NULL;
     frame->rax = (uint64_t)(function ? function(frame) : -ENOSYS);
 }
 
-/* What a write() or writev() has taken over from the program and not yet printed. */
+/* What a write() or writev() has taken over from the program and not yet printed. A line comes out in one piece,
+ * whatever other CPUs and the kernel print meanwhile. */
 struct output {
     size_t size;
     char text[256];
 };
 
-/* Prints it, or while there is more to come only its whole lines: then a line comes out in one piece, whatever other
- * CPUs and the kernel print meanwhile. */
-static void print_output(struct output *output, bool more) {
-    size_t size = output->size;
-    while (more && size && output->text[size - 1] != '\n')
-        size--;
-    size = size ? size : output->size; /* a line longer than the buffer */
+static void print_output(struct output *output) {
     uint64_t flags = lock_acquire(&console_lock);
-    console_write(output->text, size);
+    console_write(output->text, output->size);
     lock_release(&console_lock, flags);
-    output->size -= size;
-    memmove(output->text, output->text + size, output->size);
+    output->size = 0;
 }
 
 static long take_output(struct output *output, uint64_t from, uint64_t size) {
-    uint64_t done = 0;
     if (from > USER_TOP || size > USER_TOP - from)
         return -EFAULT; /* the whole of it is checked first, though not all of it will be written */
-    size = size < WRITE_MAX ? size : WRITE_MAX;
-    while (done < size) {
-        size_t part = sizeof(output->text) - output->size;
-        part = part < size - done ? part : size - done;
-        if (!copy_from_user(output->text + output->size, from + done, part))
+    for (uint64_t done = 0; done < size; done++) {
+        char *c = &output->text[output->size];
+        if (!copy_from_user(c, from + done, 1))
             return done ? (long)done : -EFAULT;
-        output->size += part;
-        done += part;
-        if (output->size == sizeof(output->text))
-            print_output(output, true);
+        if (++output->size == sizeof(output->text) || *c == '\n')
+            print_output(output);
     }
-    return (long)done;
+    return (long)size;
 }
 
 /* Standard output and standard error; int, so the upper half of the register does not count. */
@@ -58,7 +46,7 @@ long sys_write(struct trap_frame *frame) {
         return -EBADF;
     struct output output = {.size = 0};
     long written = take_output(&output, frame->rsi, frame->rdx);
-    print_output(&output, false);
+    print_output(&output);
     return written;
 }
 
@@ -81,7 +69,7 @@ long sys_writev(struct trap_frame *frame) {
             written = take_output(&output, part.base, part.size);
         total += written > 0 ? written : 0;
     }
-    print_output(&output, false);
+    print_output(&output);
     return total ? total : written;
 }
 
@@ -89,22 +77,16 @@ long sys_writev(struct trap_frame *frame) {
 long sys_ioctl(struct trap_frame *frame) { return is_console(frame->rdi) ? -ENOTTY : -EBADF; }
 
 /* A task is a process of one thread, so this is gettid and set_tid_address too. */
-long sys_getpid(struct trap_frame *frame) {
-    (void)frame;
-    return current()->id;
-}
+long sys_getpid(struct trap_frame *frame) { return current()->id; }
 
 long sys_getcpu(struct trap_frame *frame) {
     uint32_t cpu = cpu_number(), node = 0;
-    if (frame->rdi && !copy_to_user(frame->rdi, &cpu, sizeof(cpu)))
-        return -EFAULT;
-    if (frame->rsi && !copy_to_user(frame->rsi, &node, sizeof(node)))
-        return -EFAULT;
-    return 0;
+    bool copied = (!frame->rdi || copy_to_user(frame->rdi, &cpu, sizeof(cpu))) &&
+                  (!frame->rsi || copy_to_user(frame->rsi, &node, sizeof(node)));
+    return copied ? 0 : -EFAULT;
 }
 
 long sys_sched_yield(struct trap_frame *frame) {
-    (void)frame;
     schedule();
     return 0;
 }

@@ -3,24 +3,18 @@
 #pragma once
 
 /* Why a call failed, by Linux's numbers; it returns one negated. */
-#define EPERM  1
-#define EBADF  9
-#define ENOMEM 12
-#define EFAULT 14
-#define EEXIST 17
-#define EINVAL 22
-#define ENOTTY 25
-#define ENOSYS 38
+#define ENOSYS 38 /* for assembly as well */
 
 #ifndef __ASSEMBLER__
 #include <kernel/current.h>
+
+enum { EPERM = 1, EBADF = 9, ENOMEM = 12, EFAULT = 14, EINVAL = 22, ENOTTY = 25 };
 
 /* rax is the number, then the result; rdi, rsi, rdx, r10, r8, r9 are the arguments. */
 typedef long syscall_function(struct trap_frame *frame);
 
 /* By number, NULL where there is none (syscall_table.c). */
-extern syscall_function *const syscall_table[];
-extern const unsigned syscall_table_size;
+extern syscall_function *const syscall_table[512];
 
 /* Sets up this CPU's way in (syscall_init.c). */
 void syscall_init(void);

@@ -4,7 +4,7 @@
 #include <kernel/syscall.h>
 
 /* clang-format off */
-syscall_function *const syscall_table[] = {
+syscall_function *const syscall_table[512] = {
     [1] = sys_write,
     [9] = sys_mmap,
     [11] = sys_munmap,
@@ -20,5 +20,3 @@ syscall_function *const syscall_table[] = {
     [309] = sys_getcpu,
 };
 /* clang-format on */
-
-const unsigned syscall_table_size = ARRAY_LENGTH(syscall_table);

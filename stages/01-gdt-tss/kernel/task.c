@@ -12,7 +12,7 @@ static unsigned last_id;
 static uint64_t stack_top;
 
 struct task *task_create(void) {
-    uint64_t frame = frame_alloc_zeroed();
+    uint64_t frame = frame_alloc();
     struct task *task = frame ? phys_to_virt(frame) : NULL;
     if (task && !address_space_create(&task->space)) {
         frame_free(frame);

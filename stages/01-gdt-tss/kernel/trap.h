@@ -4,23 +4,11 @@
 #include <kernel/trap_frame.h>
 
 /* The signals by which Linux ends a program. */
-#define SIGILL  4
-#define SIGTRAP 5
-#define SIGBUS  7
-#define SIGFPE  8
-#define SIGSEGV 11
+enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11 };
 
-enum {
-    VECTOR_DB = 1,
-    VECTOR_NMI = 2,
-    VECTOR_BP = 3,
-    VECTOR_DF = 8,
-    VECTOR_NP = 11,
-    VECTOR_SS = 12,
-    VECTOR_GP = 13,
-    VECTOR_PF = 14,
-    VECTOR_MC = 18,
-};
+/* Vectors that are treated each in its own way. */
+enum { VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_BP = 3, VECTOR_DF = 8, VECTOR_MC = 18 };
+enum { VECTOR_NP = 11, VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14 };
 
 /* A handler returns false to say that it was not meant; then the ordinary way follows: a program is killed, a kernel
  * panics. It runs with interrupts off. */

@@ -11,8 +11,7 @@
  * In:   ring 0, IF=0. From ring 3: stack = tss.rsp0 or an IST stack. From ring 0: the current stack or an IST stack. */
 .macro STUB vector
     .balign 16
-    .if (ERROR_CODE_VECTORS >> ((\vector) & 31)) & 1 & ((\vector) < 32)
-    .else
+    .ifeq (ERROR_CODE_VECTORS >> ((\vector) & 31)) & 1 & ((\vector) < 32)
     push    0                       /* frame.error */
     .endif
     push    \vector                 /* frame.vector */
@@ -32,36 +31,28 @@ FUNCTION(interrupt_stubs)
     STUB    (16*\high+\low)
 .endr
 .endr
-END(interrupt_stubs)
 
 /* In:   ring 0, IF=0, the stack as the stub left it, GS = whoever's was interrupted. The other registers, DF and AC are
  *       the interrupted code's: an interrupt gate clears IF, TF, NT and RF, and nothing else.
  * Out:  everything as it was, by interrupt_return. */
 FUNCTION(interrupt_entry)
-    ENTER_KERNEL
-STEP(interrupt_entry, 2)
-    cld                             /* invariant 3: C code takes it that string instructions go up */
-STEP(interrupt_entry, 3)
-    PUSH_REGISTERS
-STEP(interrupt_entry, 4)
-    mov     rdi, rsp                /* the struct trap_frame */
-    call    trap
-    /* falls through */
-END(interrupt_entry)
+                          ENTER_KERNEL
+STEP(interrupt_entry, 2)  cld                                 /* invariant 3: C takes it that strings go up */
+STEP(interrupt_entry, 3)  PUSH_REGISTERS
+STEP(interrupt_entry, 4)  mov     rdi, rsp                    /* the struct trap_frame */
+                          call    trap
+                          /* falls through */
 
 /* In:   RSP = a struct trap_frame, IF=0.
  * Out:  the interrupted code goes on as the frame says. */
 FUNCTION(interrupt_return)
-    POP_REGISTERS
-STEP(interrupt_return, 2)
-    LEAVE_KERNEL
-END(interrupt_return)
+                          POP_REGISTERS
+STEP(interrupt_return, 2) LEAVE_KERNEL
 
 /* _Noreturn void trap_return(struct trap_frame *frame)
  *
  * Leaves the kernel by a frame that nobody pushed: a program's first instruction.
  * In:   IF=0; whatever lay below the frame is forgotten. */
 FUNCTION(trap_return)
-    mov     rsp, rdi
-    jmp     interrupt_return
-END(trap_return)
+                          mov     rsp, rdi
+                          jmp     interrupt_return

@@ -3,4 +3,4 @@
 #include <kernel/trap.h>
 
 /* Nothing: the CPU itself has pushed the frame, and nobody has changed it since. */
-void user_return(struct trap_frame *frame) { (void)frame; }
+void user_return(struct trap_frame *frame) {}

@@ -3,7 +3,7 @@
 #include <kernel/address_space.h>
 #include <kernel/kernel.h>
 #include <kernel/memory.h>
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
 #include <kernel/task.h>
 #include <test/tables.h>
 

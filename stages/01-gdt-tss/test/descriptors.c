@@ -5,7 +5,7 @@
 #include <kernel/gdt.h>
 #include <kernel/kernel.h>
 #include <kernel/memory.h>
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
 #include <kernel/trap.h>
 #include <test/tables.h>
 

@@ -3,7 +3,7 @@
 #include <kernel/gdt.h>
 #include <kernel/kernel.h>
 #include <kernel/memory.h>
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
 #include <test/catch.h>
 
 #define PF_PRESENT 1 /* of the error code. Source: SDM 3A, "Page-Fault Exceptions" */

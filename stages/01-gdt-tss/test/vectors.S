@@ -15,7 +15,6 @@ FUNCTION(raise_vector)
     ret
 .endr
 .endr
-END(raise_vector)
 
 /* void raise_with_registers(const uint64_t set[16], uint64_t found[16])
  *
@@ -77,5 +76,4 @@ FUNCTION(raise_with_registers)
     pop     rbp
     pop     rbx
     ret
-END(raise_with_registers)
 .section .note.GNU-stack, "", @progbits

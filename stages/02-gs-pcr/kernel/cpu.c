@@ -7,7 +7,6 @@ static struct pcr boot_pcr; /* in the image, because it is needed before memory 
 void pcr_init(struct pcr *pcr, unsigned cpu) {
     pcr->self = pcr;
     pcr->cpu = cpu;
-    gdt_fill(pcr->gdt, &pcr->tss);
     /* After the last load of the selector GS, which overwrites the base with the descriptor's, 0 for a null one. */
     gdt_load(pcr->gdt);
     wrmsr(MSR_GS_BASE, (uint64_t)pcr);
@@ -15,4 +14,7 @@ void pcr_init(struct pcr *pcr, unsigned cpu) {
     wrmsr(MSR_KERNEL_GS_BASE, 0);
 }
 
-void cpu_init(void) { pcr_init(&boot_pcr, 0); }
+void cpu_init(void) {
+    gdt_fill(boot_pcr.gdt, &boot_pcr.tss);
+    pcr_init(&boot_pcr, 0);
+}

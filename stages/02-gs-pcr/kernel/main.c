@@ -1,7 +1,7 @@
 /* main.c: stage 02, what is brought up, in order. Called by boot.S on the boot CPU.
  * SPDX-License-Identifier: MIT */
-#include <kernel/selftest.h>
 #include <kernel/syscall.h>
+#include <proof/proof.h>
 
 static const char *const words[] = {"selftest", "poweroff", "overflow", NULL};
 
@@ -28,7 +28,7 @@ static bool gs_wrecked(struct trap_frame *frame) {
 
 _Noreturn void kernel_main(uint32_t boot_information) {
     const struct multiboot2_info *info = phys_to_virt(boot_information);
-    console_init(info);
+    console_init();
     printk("ringstep, stage 02: the PCR, reached through GS\n");
     command_line_init(info, words);
     cpu_features_check();
@@ -43,9 +43,6 @@ _Noreturn void kernel_main(uint32_t boot_information) {
     program_init(info);
     show_pcr();
 
-    if (command_line_has("selftest"))
-        selftest_run();
-    if (command_line_has("overflow"))
-        kernel_stack_overflow();
+    proofs_run(); /* the words selftest and overflow */
     task_run_all();
 }

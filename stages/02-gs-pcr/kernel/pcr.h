@@ -4,7 +4,6 @@
 #pragma once
 
 /* Offsets for assembly; asserted below. */
-#define PCR_SELF     0
 #define PCR_USER_RSP 8
 #define PCR_TSS_RSP0 88
 
@@ -13,7 +12,7 @@
 #include <kernel/gdt.h>
 
 struct pcr {
-    struct pcr *self;          /* its own address, for code that needs a pointer and not a field */
+    struct pcr *self;          /* its own address, at offset 0, for code that needs a pointer and not a field */
     uint64_t user_rsp;         /* scratch of syscall_entry (stage 03), for the few instructions without a stack */
     uint64_t gdt[GDT_ENTRIES]; /* per CPU, because LTR marks the TSS descriptor busy */
     uint32_t padding;          /* puts tss.rsp0 on an 8-byte boundary */
@@ -21,7 +20,6 @@ struct pcr {
     struct cpu_state; /* its members, as if they stood here: what software keeps per CPU */
 } __attribute__((aligned(PAGE_SIZE)));
 
-_Static_assert(offsetof(struct pcr, self) == PCR_SELF, "pcr.h");
 _Static_assert(offsetof(struct pcr, user_rsp) == PCR_USER_RSP, "pcr.h");
 _Static_assert(offsetof(struct pcr, tss.rsp0) == PCR_TSS_RSP0, "pcr.h");
 _Static_assert(offsetof(struct pcr, tss.rsp0) % 8 == 0, "rsp0 must not straddle a cache line");
@@ -32,7 +30,7 @@ _Static_assert(sizeof(struct pcr) == PAGE_SIZE, "no two CPUs share a page of the
  * another one, and keep no pointer to a PCR across a switch. */
 #define this_cpu ((struct pcr __seg_gs *)0)
 
-/* Fills the zeroed PCR of the CPU with the given number (0 is the boot CPU), and points GDTR, TR and GS base at it.
- * Runs on that CPU with interrupts off, before anything that uses this_cpu. */
+/* Makes it the PCR of the CPU with the given number (0 is the boot CPU), and points GDTR, TR and GS base at it. Runs on
+ * that CPU with interrupts off, before anything that uses this_cpu. GDT and TSS are filled. */
 void pcr_init(struct pcr *pcr, unsigned cpu);
 #endif

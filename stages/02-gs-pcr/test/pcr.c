@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/kernel.h>
 #include <kernel/pcr.h>
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
 #include <test/catch.h>
 
 static uint64_t word_at_gs(uint64_t offset) {
@@ -30,7 +30,7 @@ TEST(pcr_offsets) {
     pcr->user_rsp = 0x8877665544332211;
     ok(word_at_gs(PCR_TSS_RSP0) == 0x1122334455667788, "assembly finds tss.rsp0 where it says");
     ok(word_at_gs(PCR_USER_RSP) == 0x8877665544332211, "and user_rsp");
-    ok(word_at_gs(PCR_SELF) == (uint64_t)pcr, "and self");
+    ok(word_at_gs(offsetof(struct pcr, self)) == (uint64_t)pcr, "and self");
     pcr->tss.rsp0 = rsp0;
 }
 

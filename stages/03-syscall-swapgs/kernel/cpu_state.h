@@ -10,5 +10,4 @@ struct cpu_state {
     struct task *current; /* the task that this CPU runs */
     uint64_t syscalls;
     uint64_t nmis;
-    bool in_nmi;
 };

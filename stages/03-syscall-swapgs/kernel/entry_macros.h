@@ -1,4 +1,5 @@
-/* entry_macros.h: what changes between ring 3 and ring 0 besides stack and code: GS. Used by trap_entry.S.
+/* entry_macros.h: what changes between ring 3 and ring 0 besides stack and code: GS. Used by trap_entry.S
+ * and syscall_entry.S.
  * SPDX-License-Identifier: MIT
  *
  * Now programs have a GS base of their own. SWAPGS exchanges it for the PCR's address, which waits in
@@ -24,17 +25,23 @@
  * In:   GS = the PCR, IF=0.
  * Out:  the interrupted code, with GS = USER if that is ring 3. */
 .macro LEAVE_KERNEL
-    test    byte ptr [rsp + FRAME_CS - FRAME_VECTOR], 3
+    add     rsp, FRAME_RIP - FRAME_VECTOR   /* frame.vector, frame.error */
+    test    byte ptr [rsp + FRAME_CS - FRAME_RIP], 3
     jz      1f
     swapgs
-    add     rsp, FRAME_RIP - FRAME_VECTOR   /* frame.vector, frame.error */
 STEP(interrupt_return, 3)
     iretq
-1:  add     rsp, FRAME_RIP - FRAME_VECTOR
-    iretq
+1:  iretq
 .endm
 
 /* The vectors that can strike anywhere, between SYSCALL and SWAPGS too, where the saved CS says ring 0 and GS is still
  * the user's: they must not draw the conclusion above (paranoid_entry.S). */
 #define IST_ENTRY      ist_entry
 #define PARANOID_ENTRY paranoid_entry
+
+/* May the system call return by SYSRET? It always does, which is a mistake: SYSRET faults in ring 0, with the user's GS
+ * and on the user's stack, if RCX is no address of ring 3's, and the program chooses RCX by where its SYSCALL lies.
+ * Stage 05 puts the check here.
+ * In:   RSP = the struct trap_frame. */
+.macro SYSRET_CHECK
+.endm

@@ -1,20 +1,19 @@
 /* main.c: stage 03, what is brought up, in order. Called by boot.S on the boot CPU.
  * SPDX-License-Identifier: MIT */
 #include <kernel/protect.h>
-#include <kernel/selftest.h>
 #include <kernel/syscall.h>
+#include <proof/proof.h>
 
 static const char *const words[] = {"selftest", "poweroff", "overflow", NULL};
 
 _Noreturn void kernel_main(uint32_t boot_information) {
     const struct multiboot2_info *info = phys_to_virt(boot_information);
-    console_init(info);
+    console_init();
     printk("ringstep, stage 03: SYSCALL and SWAPGS\n");
     command_line_init(info, words);
     cpu_features_check();
     frame_init(info);
     paging_init(info);
-    protect_patch_text(); /* STAC and CLAC, if there is SMAP */
 
     cpu_init();            /* PCR with GDT and TSS; GS base */
     paranoid_set_stacks(); /* the PCR's address on the IST stacks */
@@ -26,9 +25,6 @@ _Noreturn void kernel_main(uint32_t boot_information) {
     syscall_init();  /* STAR, LSTAR, SFMASK */
     program_init(info);
 
-    if (command_line_has("selftest"))
-        selftest_run();
-    if (command_line_has("overflow"))
-        kernel_stack_overflow();
+    proofs_run(); /* the words selftest and overflow */
     task_run_all();
 }

@@ -9,7 +9,6 @@
 
 /* An NMI that nobody has asked for: noted, and otherwise ignored. */
 static bool count_nmi(struct trap_frame *frame) {
-    (void)frame;
     this_cpu->nmis++;
     return true;
 }
@@ -34,11 +33,6 @@ void paranoid_set_stacks(void) {
 }
 
 void paranoid(struct trap_frame *frame) {
-    bool nmi = frame->vector == VECTOR_NMI, within = this_cpu->in_nmi;
-    if (nmi && within)
-        panic("an NMI within an NMI: the handler has executed an IRET");
-    this_cpu->in_nmi = nmi || within;
     if (!trap_try(frame))
         trap_panic(frame);
-    this_cpu->in_nmi = within;
 }

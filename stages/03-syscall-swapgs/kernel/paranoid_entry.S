@@ -21,34 +21,25 @@
 /* In:   ring 0, IF=0, IST stack with vector, error and the CPU's frame; GS = USER or the PCR; DF, AC whoever's.
  * Out:  everything as it was, GS base to the bit; only NMI and #DB of ring 0 return. */
 FUNCTION(paranoid_entry)
-    cld
-    CLAC
-    PUSH_REGISTERS
-STEP(paranoid_entry, 2)
-    mov     ecx, MSR_GS_BASE
-    rdmsr
-    shl     rdx, 32
-    or      rax, rdx
-    mov     rbx, rax                /* the base that was interrupted; C keeps rbx */
-STEP(paranoid_entry, 3)
-    mov     rax, [rsp + FRAME_SIZE]
-    mov     rdx, rax
-    shr     rdx, 32
-    wrmsr                           /* GS = the PCR; without a condition, so no branch can be mispredicted */
-STEP(paranoid_entry, 4)
-    mov     rdi, rsp
-    call    paranoid
-STEP(paranoid_entry, 5)
-    mov     rax, rbx
-    mov     rdx, rbx
-    shr     rdx, 32
-    mov     ecx, MSR_GS_BASE
-    wrmsr
-    POP_REGISTERS
-    add     rsp, FRAME_RIP - FRAME_VECTOR
-STEP(paranoid_entry, 6)
-    iretq
-END(paranoid_entry)
+                          cld
+                          CLAC
+                          PUSH_REGISTERS
+STEP(paranoid_entry, 2)   mov     ecx, MSR_GS_BASE
+                          rdmsr
+                          mov     ebx, eax                    /* the base that was interrupted; C keeps rbx and r12 */
+                          mov     r12d, edx
+STEP(paranoid_entry, 3)   mov     eax, [rsp + FRAME_SIZE]
+                          mov     edx, [rsp + FRAME_SIZE + 4]
+                          wrmsr                               /* GS = the PCR; no branch decides, none can be wrong */
+STEP(paranoid_entry, 4)   mov     rdi, rsp
+                          call    paranoid
+STEP(paranoid_entry, 5)   mov     eax, ebx
+                          mov     edx, r12d
+                          mov     ecx, MSR_GS_BASE
+                          wrmsr
+                          POP_REGISTERS
+                          add     rsp, FRAME_RIP - FRAME_VECTOR
+STEP(paranoid_entry, 6)   iretq
 
 /* NMI and #DB. A saved CS of ring 3 can be trusted: GS is the user's, for certain. And the ordinary way must be taken
  * back to ring 3: a #DB may end the task, which must not happen on an IST stack, and either may have struck where the
@@ -57,22 +48,20 @@ END(paranoid_entry)
  * In:   as paranoid_entry.
  * Out:  from ring 3: interrupt_entry.step2, on the stack of tss.rsp0, GS = the PCR. From ring 0: paranoid_entry. */
 FUNCTION(ist_entry)
-    test    byte ptr [rsp + FRAME_CS - FRAME_VECTOR], 3
-    jz      paranoid_entry
-    swapgs
-    lfence                          /* CVE-2019-1125 */
-    CLAC
-STEP(ist_entry, 2)
-    push    rdi
-    lea     rdi, [rsp + 8 - FRAME_VECTOR]   /* where a whole frame with this vector would begin */
-    mov     rsp, gs:[PCR_TSS_RSP0]
-    push    qword ptr [rdi + FRAME_SS]
-    push    qword ptr [rdi + FRAME_RSP]
-    push    qword ptr [rdi + FRAME_RFLAGS]
-    push    qword ptr [rdi + FRAME_CS]
-    push    qword ptr [rdi + FRAME_RIP]
-    push    0                               /* frame.error: neither has one */
-    push    qword ptr [rdi + FRAME_VECTOR]
-    mov     rdi, [rdi + FRAME_VECTOR - 8]
-    jmp     interrupt_entry.step2
-END(ist_entry)
+                          test    byte ptr [rsp + FRAME_CS - FRAME_VECTOR], 3
+                          jz      paranoid_entry
+                          swapgs
+                          lfence                              /* CVE-2019-1125 */
+                          CLAC
+STEP(ist_entry, 2)        push    rdi
+                          lea     rdi, [rsp + 8 - FRAME_VECTOR]  /* where a whole frame with this vector would begin */
+                          mov     rsp, gs:[PCR_TSS_RSP0]
+                          push    qword ptr [rdi + FRAME_SS]
+                          push    qword ptr [rdi + FRAME_RSP]
+                          push    qword ptr [rdi + FRAME_RFLAGS]
+                          push    qword ptr [rdi + FRAME_CS]
+                          push    qword ptr [rdi + FRAME_RIP]
+                          push    0                           /* frame.error: neither has one */
+                          push    qword ptr [rdi + FRAME_VECTOR]
+                          mov     rdi, [rdi + FRAME_VECTOR - 8]
+                          jmp     interrupt_entry.step2

@@ -2,9 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Writes STAC and CLAC into the text. Once, on the boot CPU, after paging_init() and before any other CPU starts. */
-void protect_patch_text(void);
-
 /* Turns on SMEP, SMAP, UMIP and alignment checks for ring 3, and lets it use SSE. On every CPU. */
 void protect_init(void);
 

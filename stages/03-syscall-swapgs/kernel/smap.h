@@ -1,22 +1,19 @@
 /* smap.h: the switch of supervisor-mode access prevention: while AC is clear, ring 0 cannot touch a program's pages.
  * SPDX-License-Identifier: MIT
  *
- * STAC and CLAC are #UD on a CPU without SMAP. So the image has a NOP of the same length in their place, and notes
- * where; protect.c writes the real instructions once, before the text becomes busy with other CPUs. */
+ * STAC and CLAC are #UD on a CPU without SMAP, so each is passed over there. (Larger kernels write them into their text
+ * when they start, which saves the test.) A CPU that guesses the jump wrong passes CLAC over only as far as speculation
+ * goes. */
 #pragma once
 /* clang-format off */
 
-#ifdef __ASSEMBLER__
-.macro SMAP_PATCH opcode
+/* Changes RFLAGS, and nothing else. `smap` is protect.c's. */
+.macro IF_SMAP instruction
+    cmp     byte ptr [smap], 0
+    je      770f
+    \instruction
 770:
-    nop     dword ptr [rax]         /* 3 bytes, as CLAC and STAC */
-    .pushsection .smap_patches, "a"
-    .quad   770b
-    .quad   \opcode
-    .popsection
 .endm
 
-/* In memory order: 0f 01 ca is CLAC, 0f 01 cb is STAC. */
-#define CLAC SMAP_PATCH 0xca010f
-#define STAC SMAP_PATCH 0xcb010f
-#endif
+#define CLAC IF_SMAP clac
+#define STAC IF_SMAP stac

@@ -19,9 +19,7 @@ _Static_assert(STAR_USER + 16 == SEL_USER_CODE, "SYSRET loads CS from STAR + 16"
  *   NT        the next IRET faults
  *   AC        SMAP is off
  *   IOPL, RF, ID and the arithmetic flags: no reason to take them over */
-#define SFMASK                                                                                                         \
-    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_OF |       \
-     RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC | RFLAGS_ID)
+#define SFMASK (RFLAGS_USER | RFLAGS_IF | RFLAGS_IOPL | RFLAGS_RF)
 
 _Static_assert(SFMASK == 0x257fd5, "every flag that SYSCALL can clear");
 

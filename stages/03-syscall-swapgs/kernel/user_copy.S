@@ -9,12 +9,9 @@
  * the bytes that are left in rcx (user_copy.c).
  * In:   ring 0, DF=0, AC=0.     Out: AC=0. */
 FUNCTION(user_copy_bytes)
-    mov     rcx, rdx
-    STAC                            /* SMAP off, for this one instruction */
-STEP(user_copy_bytes, 1)
-    rep movsb
-STEP(user_copy_bytes, 2)
-    CLAC
-    mov     rax, rcx
-    ret
-END(user_copy_bytes)
+                          mov     rcx, rdx
+                          STAC                                /* SMAP off, for this one instruction */
+STEP(user_copy_bytes, 1)  rep movsb
+STEP(user_copy_bytes, 2)  CLAC
+                          mov     rax, rcx
+                          ret

@@ -16,15 +16,10 @@ struct fpu_state {
 
 static inline void fxrstor(const struct fpu_state *state) { __asm__ volatile("fxrstor64 %0" : : "m"(*state)); }
 
-/* In the kernel the program's GS base is the one that waits in IA32_KERNEL_GS_BASE. */
-static inline void user_set_gs_base(uint64_t base) { wrmsr(MSR_KERNEL_GS_BASE, base); }
-
-static inline void user_set_fs_base(uint64_t base) { wrmsr(MSR_FS_BASE, base); }
-
 /* Prepares them for a new program. Some AMD CPUs keep a base when a null selector is loaded, so it is written. */
 static inline void user_state_reset(void) {
     struct fpu_state clean = FPU_CLEAN;
     fxrstor(&clean);
-    user_set_fs_base(0);
-    user_set_gs_base(0);
+    wrmsr(MSR_FS_BASE, 0);
+    wrmsr(MSR_KERNEL_GS_BASE, 0); /* the one that waits for SWAPGS is the program's */
 }

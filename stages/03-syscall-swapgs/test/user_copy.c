@@ -3,7 +3,7 @@
 #include <kernel/address_space.h>
 #include <kernel/kernel.h>
 #include <kernel/memory.h>
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
 #include <test/catch.h>
 
 #define TEXT     0x400000 /* one page, executable */
@@ -31,6 +31,7 @@ static void leave_space(void) {
 TEST(copies) {
     char buffer[64] = "", out[] = "written by the kernel";
     enter_space();
+    /* mutant kernel/smap.h: je 770f => jmp 770f */
     ok(copy_to_user(DATA + PAGE_SIZE - 8, out, sizeof(out)), "a copy across two pages works");
     ok(copy_from_user(buffer, DATA + PAGE_SIZE - 8, sizeof(out)) && memcmp(buffer, out, sizeof(out)) == 0,
        "and back: the same bytes");

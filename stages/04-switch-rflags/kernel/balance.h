@@ -4,13 +4,10 @@
 #include <kernel/sched.h>
 
 /* The CPU for a new task. */
-static inline struct pcr *balance_choose(const struct task *task) {
-    (void)task;
-    return this_cpu->self;
-}
+static inline struct pcr *balance_choose(void) { return this_cpu->self; }
 
 /* Tells a CPU that there is a task in its queue. */
-static inline void balance_notify(struct pcr *pcr) { (void)pcr; }
+static inline void balance_notify(struct pcr *pcr) {}
 
 /* For a CPU without work: takes over a task that waits elsewhere. True if there is one in its queue now. */
 static inline bool balance_pull(void) { return false; }

@@ -1,4 +1,4 @@
-/* clock.c: time since boot, the tick, and the system calls that tell the time or wait for it.
+/* clock.c: time since power-on, the tick, and the system calls that tell the time or wait for it.
  * SPDX-License-Identifier: MIT
  *
  * The time relies on what every CPU since 2008 has: a counter of constant rate, started on all CPUs together. Nobody
@@ -8,17 +8,16 @@
 #include <kernel/sched.h>
 #include <kernel/syscall.h>
 
-#define SECOND 1000000000ul
+#define SECOND  1000000000ul
+#define FOREVER 3000000000ul /* s: a century */
 
 #define TICKS_PER_SECOND 100
-#define DIVIDE_BY_16     3
 
-#define PIT_RATE      1193182
-#define PIT_CHANNEL_2 0x42
-#define PIT_COMMAND   0x43
-#define PIT_CONTROL   0x61 /* bit 0: channel 2 counts; bit 1: to the speaker; bit 5: it has reached 0 */
+#define PIT_RATE 1193182
 
-static uint64_t start;           /* when time began */
+/* Its ports. Of PIT_CONTROL bit 0: channel 2 counts; bit 1: to the speaker; bit 5: it has reached 0. */
+enum { PIT_CHANNEL_2 = 0x42, PIT_COMMAND = 0x43, PIT_CONTROL = 0x61 };
+
 static uint64_t scale;           /* ns per count of the time-stamp counter, times 2^32 */
 static uint32_t counts_per_tick; /* of the local APIC's timer */
 
@@ -35,14 +34,12 @@ static void pit_wait(void) {
 }
 
 static bool timer_interrupt(struct trap_frame *frame) {
-    (void)frame;
     lapic_eoi(); /* before the switch: the next task must have its tick as well */
     sched_tick();
     return true;
 }
 
 void clock_init(void) {
-    lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_16);
     lapic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
     uint64_t tsc = rdtsc();
     pit_wait();
@@ -52,17 +49,15 @@ void clock_init(void) {
     if (!counts_per_tick || !tsc_per_tick)
         panic("the local APIC's timer does not count");
     scale = (SECOND << 32) / (tsc_per_tick * TICKS_PER_SECOND);
-    start = rdtsc();
     trap_handle(VECTOR_TIMER, timer_interrupt);
 }
 
 void clock_start_ticks(void) {
-    lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_16);
     lapic_write(LAPIC_LVT_TIMER, LVT_PERIODIC | VECTOR_TIMER);
     lapic_write(LAPIC_TIMER_INITIAL, counts_per_tick);
 }
 
-uint64_t clock_now(void) { return (uint64_t)((unsigned __int128)(rdtsc() - start) * scale >> 32); }
+uint64_t clock_now(void) { return (uint64_t)((unsigned __int128)rdtsc() * scale >> 32); }
 
 void clock_delay(uint64_t nanoseconds) {
     for (uint64_t end = clock_now() + nanoseconds; clock_now() < end;)
@@ -73,7 +68,7 @@ struct timespec {
     int64_t seconds, nanoseconds;
 };
 
-/* There is no calendar: the clocks of Linux that never stop all tell the time since boot. */
+/* There is no calendar: the clocks of Linux that never stop all tell the time since power-on. */
 long sys_clock_gettime(struct trap_frame *frame) {
     enum { PROCESS_CPU = 2, THREAD_CPU = 3, BOOT = 7 };
     uint64_t now = clock_now();
@@ -91,8 +86,7 @@ long sys_nanosleep(struct trap_frame *frame) {
         return -EFAULT;
     if (time.seconds < 0 || time.nanoseconds < 0 || time.nanoseconds >= (int64_t)SECOND)
         return -EINVAL;
-    uint64_t now = clock_now(), most = (UINT64_MAX - now) / SECOND - 1;
-    uint64_t seconds = (uint64_t)time.seconds < most ? (uint64_t)time.seconds : most;
-    sched_sleep_until(now + seconds * SECOND + (uint64_t)time.nanoseconds);
+    uint64_t seconds = (uint64_t)time.seconds < FOREVER ? (uint64_t)time.seconds : FOREVER;
+    sched_sleep_until(clock_now() + seconds * SECOND + (uint64_t)time.nanoseconds);
     return 0;
 }

@@ -1,8 +1,7 @@
 /* lapic.h: the local APIC, each CPU's own interrupt controller.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <stdbool.h>
-#include <stdint.h>
+#include <kernel/trap.h>
 
 /* Vectors that we choose. The higher half byte is the priority. */
 #define VECTOR_TIMER    0x40
@@ -11,27 +10,20 @@
 /* Registers by their offset in the memory-mapped form. Source: SDM 3A, "Local APIC Register Address Map". */
 /* clang-format off */
 enum {
-    LAPIC_ID            = 0x20,  LAPIC_TASK_PRIORITY = 0x80,  LAPIC_EOI           = 0xb0,  LAPIC_SPURIOUS  = 0xf0,
+    LAPIC_ID            = 0x20,  LAPIC_TASK_PRIORITY = 0x80,  LAPIC_EOI           = 0xb0,  LAPIC_SPURIOUS = 0xf0,
     LAPIC_ICR_LOW       = 0x300, LAPIC_ICR_HIGH      = 0x310,
-    LAPIC_LVT_TIMER     = 0x320, LAPIC_LVT_LINT0     = 0x350, LAPIC_LVT_LINT1     = 0x360, LAPIC_LVT_ERROR = 0x370,
+    LAPIC_LVT_TIMER     = 0x320, LAPIC_LVT_LINT0     = 0x350, LAPIC_LVT_LINT1     = 0x360,
     LAPIC_TIMER_INITIAL = 0x380, LAPIC_TIMER_CURRENT = 0x390, LAPIC_TIMER_DIVIDE  = 0x3e0,
 };
 /* clang-format on */
 
-#define LVT_MASKED   0x10000
-#define LVT_PERIODIC 0x20000
-#define LVT_NMI      0x00400
+enum { LVT_MASKED = 0x10000, LVT_PERIODIC = 0x20000, LVT_NMI = 0x400 };
 
-/* Turns on this CPU's local APIC: in x2APIC mode where there is one, else memory-mapped. On every CPU. */
+/* Turns on this CPU's local APIC. On every CPU. */
 void lapic_init(void);
 
 uint32_t lapic_read(unsigned reg);
 void lapic_write(unsigned reg, uint32_t value);
-
-/* Is it in x2APIC mode? The same on all CPUs. */
-bool lapic_is_x2apic(void);
-
-uint32_t lapic_id(void);
 
 /* Ends the interrupt that is being served; until then none of the same or a lower priority comes. */
 void lapic_eoi(void);

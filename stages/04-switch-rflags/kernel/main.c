@@ -3,20 +3,19 @@
 #include <kernel/lapic.h>
 #include <kernel/protect.h>
 #include <kernel/sched.h>
-#include <kernel/selftest.h>
 #include <kernel/syscall.h>
+#include <proof/proof.h>
 
 static const char *const words[] = {"selftest", "poweroff", "overflow", NULL};
 
 _Noreturn void kernel_main(uint32_t boot_information) {
     const struct multiboot2_info *info = phys_to_virt(boot_information);
-    console_init(info);
+    console_init();
     printk("ringstep, stage 04: tasks, and a switch that keeps RFLAGS\n");
     command_line_init(info, words);
     cpu_features_check();
     frame_init(info);
     paging_init(info);
-    protect_patch_text(); /* STAC and CLAC, if there is SMAP */
 
     cpu_init();            /* PCR with GDT and TSS; GS base */
     paranoid_set_stacks(); /* the PCR's address on the IST stacks */
@@ -31,11 +30,7 @@ _Noreturn void kernel_main(uint32_t boot_information) {
     sched_init(); /* from here on this is the idle task */
     program_init(info);
 
-    if (command_line_has("selftest"))
-        selftest_run();
-    if (command_line_has("overflow"))
-        kernel_stack_overflow();
-    flag_threads_start();
+    proofs_run(); /* the words selftest and overflow; two kernel threads */
     task_start_all();
     clock_start_ticks(); /* from here on programs are preempted */
     sched_idle();

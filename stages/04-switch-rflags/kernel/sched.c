@@ -7,11 +7,10 @@
 #include <kernel/balance.h>
 
 void sched_init(void) {
-    uint64_t frame = frame_alloc_zeroed();
+    uint64_t frame = frame_alloc();
     if (!frame)
         panic("no memory for an idle task");
     this_cpu->idle = phys_to_virt(frame);
-    this_cpu->cr3 = kernel_cr3();
     set_current(this_cpu->idle);
 }
 
@@ -33,8 +32,7 @@ struct task *run_queue_take(struct run_queue *queue) {
     return task;
 }
 
-void sched_add(struct task *task) {
-    struct pcr *pcr = balance_choose(task);
+void sched_add(struct pcr *pcr, struct task *task) {
     uint64_t flags = lock_acquire(&pcr->queue.lock);
     run_queue_add(&pcr->queue, task);
     lock_release(&pcr->queue.lock, flags);
@@ -48,10 +46,8 @@ static void switch_to(struct task *previous, struct task *next) {
     uint64_t cr3 = next->space.cr3 ? next->space.cr3 : kernel_cr3();
     set_current(next);
     set_kernel_stack(next->kernel_stack_top); /* invariant 4; read by interrupts and by syscall_entry */
-    if (cr3 != this_cpu->cr3) {
-        this_cpu->cr3 = cr3;
-        write_cr3(cr3);
-    }
+    if (cr3 != read_cr3())
+        write_cr3(cr3); /* and only then: it empties the TLB */
     if (previous->space.cr3)
         user_state_save(&previous->user);
     if (next->space.cr3)
@@ -122,13 +118,10 @@ void sched_tick(void) {
 _Noreturn void sched_idle(void) {
     for (;;) {
         cli();
-        if (READ_ONCE(this_queue()->length) || balance_pull()) {
+        if (READ_ONCE(this_queue()->length) || balance_pull())
             schedule();
-            sti();
-        } else {
-            /* STI takes effect behind the next instruction: an interrupt that comes after the test wakes this HLT. */
+        else /* STI takes effect behind the next instruction: an interrupt that comes after the test wakes this HLT. */
             __asm__ volatile("sti; hlt" : : : "memory");
-        }
     }
 }
 

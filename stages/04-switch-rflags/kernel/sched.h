@@ -1,17 +1,19 @@
-/* sched.h: whose turn it is, and the three parts of a switch.
+/* sched.h: whose turn it is, the three parts of a switch, and the clock.
  * SPDX-License-Identifier: MIT */
 #pragma once
-#include <kernel/clock.h>
 #include <kernel/current.h>
 
 /* Makes the running code this CPU's idle task. On every CPU, before anything else of this file. Panics without
  * memory. */
 void sched_init(void);
 
-/* Lets a task run that did not until now. */
-void sched_add(struct task *task);
+/* Makes a new task ready to run on that CPU: a program from task->start on (task.c). */
+void task_start(struct pcr *pcr, struct task *task);
 
-/* Sleeps at least until the given time, in ns since boot. */
+/* Lets a task run on that CPU, which did not run until now, or only elsewhere. */
+void sched_add(struct pcr *pcr, struct task *task);
+
+/* Sleeps at least until the given time, in ns since power-on. */
 void sched_sleep_until(uint64_t time);
 
 /* Once a tick, by clock.c, with interrupts off. */
@@ -21,7 +23,6 @@ void sched_tick(void);
 _Noreturn void sched_idle(void);
 
 /* Both with the queue's lock held. run_queue_take() returns NULL if nobody waits. */
-struct run_queue;
 void run_queue_add(struct run_queue *queue, struct task *task);
 struct task *run_queue_take(struct run_queue *queue);
 
@@ -39,9 +40,19 @@ void switch_end(void);
  * Returns the RSP to load. */
 uint64_t switch_first_stack(uint64_t top, void (*begin)(void), uint64_t rbx);
 
-/* Where new tasks begin (switch.S): a program with its frame on the stack; a thread with its function in rbx. */
+/* Where a program's task begins, with its frame on the stack (switch.S). */
 void task_begin(void);
-void thread_begin(void);
 
-/* Starts two threads of the kernel that watch over RFLAGS (flag_threads.c). */
-void flag_threads_start(void);
+/* clock.c: time since power-on, by the CPU's time-stamp counter, and the tick, by which nobody runs for ever. */
+
+/* Measures the time-stamp counter and the local APIC's timer. Once, on the boot CPU. */
+void clock_init(void);
+
+/* Nanoseconds since power-on. */
+uint64_t clock_now(void);
+
+/* Waits, with interrupts as they are. */
+void clock_delay(uint64_t nanoseconds);
+
+/* Starts this CPU's tick. */
+void clock_start_ticks(void);

@@ -19,42 +19,28 @@
  *      | RFLAGS           |  <- the RSP that is kept
  *      +------------------+ */
 FUNCTION(switch_stacks)
-    push    rbx
-    push    rbp
-    push    r12
-    push    r13
-    push    r14
-    push    r15
-    pushfq
-STEP(switch_stacks, 2)
-    mov     [rdi], rsp              /* from here on this task is only what lies on its stack */
-STEP(switch_stacks, 3)
-    mov     rsp, rsi                /* the switch: above this line the old task, below it the next */
-STEP(switch_stacks, 4)
-    popfq                           /* IF stays 0: every image was pushed with interrupts off */
-    pop     r15
-    pop     r14
-    pop     r13
-    pop     r12
-    pop     rbp
-    pop     rbx
-STEP(switch_stacks, 5)
-    ret
-END(switch_stacks)
+                          push    rbx
+                          push    rbp
+                          push    r12
+                          push    r13
+                          push    r14
+                          push    r15
+                          pushfq
+STEP(switch_stacks, 2)    mov     [rdi], rsp                  /* now this task is only what lies on its stack */
+STEP(switch_stacks, 3)    mov     rsp, rsi                    /* the switch: above the old task, below the next */
+STEP(switch_stacks, 4)    popfq                               /* IF stays 0: all were pushed with interrupts off */
+                          pop     r15
+                          pop     r14
+                          pop     r13
+                          pop     r12
+                          pop     rbp
+                          pop     rbx
+STEP(switch_stacks, 5)    ret
 
 /* A program's task begins here, by the `ret` above.
  * In:   RSP = its struct trap_frame, at the top of its kernel stack; IF=0, the run queue locked by the task before. */
 FUNCTION(task_begin)
-    mov     rdi, rsp
-    call    task_first_run
-    jmp     interrupt_return
-END(task_begin)
-
-/* A thread of the kernel begins here.
- * In:   rbx = its function; IF=0, the run queue locked by the task before it. */
-FUNCTION(thread_begin)
-    call    switch_end
-    sti
-    call    rbx
-    call    thread_exit
-END(thread_begin)
+                          call    switch_end
+                          mov     rdi, rsp
+                          call    user_return
+                          jmp     interrupt_return

@@ -7,46 +7,28 @@ _Static_assert(sizeof(struct task) <= PAGE_SIZE, "a task is kept in one page");
 static unsigned last_id;
 static unsigned alive = 1; /* started and not yet destroyed; the 1 is task_start_all() itself */
 
-/* A task with a stack. program: also with an address space. */
-static struct task *create(bool program) {
-    uint64_t frame = frame_alloc_zeroed();
+struct task *task_create(void) {
+    uint64_t frame = frame_alloc();
     if (!frame)
         return NULL;
     struct task *task = phys_to_virt(frame);
     task->id = ++last_id;
     task->kernel_stack_top = kernel_stack_alloc();
-    if (task->kernel_stack_top && (!program || address_space_create(&task->space)))
+    if (task->kernel_stack_top && address_space_create(&task->space))
         return task;
     task_destroy(task);
     return NULL;
 }
 
-struct task *task_create(void) {
-    return create(true);
-}
-
-struct task *thread_create(void (*function)(void)) {
-    struct task *task = create(false);
-    if (task)
-        task->rsp = switch_first_stack(task->kernel_stack_top, thread_begin, (uint64_t)function);
-    return task;
-}
-
-/* The first thing that a program's task does, on its own stack: its frame, then up to ring 3 (switch.S). */
-void task_first_run(struct trap_frame *frame) {
-    switch_end();
-    user_return(frame);
-}
-
-void task_start(struct task *task) {
-    if (task->space.cr3) {
+void task_start(struct pcr *pcr, struct task *task) {
+    if (task->space.cr3) { /* not so a thread of the kernel */
         struct trap_frame *frame = (struct trap_frame *)task->kernel_stack_top - 1;
         *frame = task->start;
-        user_state_init(&task->user);
+        task->user.fpu = FPU_CLEAN;
         task->rsp = switch_first_stack((uint64_t)frame, task_begin, 0);
     }
     __atomic_fetch_add(&alive, 1, __ATOMIC_RELAXED);
-    sched_add(task);
+    sched_add(pcr, task);
 }
 
 /* One fewer; the last one ends the run. */
@@ -75,11 +57,11 @@ void task_reap(struct task *task) {
 void task_start_all(void) {
     struct task *task;
     while ((task = program_next()))
-        task_start(task);
+        task_start(balance_choose(), task);
     drop_alive();
 }
 
-_Noreturn void thread_exit(void) {
+_Noreturn void task_end(void) {
     current()->state = TASK_DEAD;
     schedule();
     __builtin_unreachable();
@@ -87,7 +69,7 @@ _Noreturn void thread_exit(void) {
 
 _Noreturn void task_exit(int status) {
     printk("task %u (%s): exit %u\n", current()->id, current()->arguments.text, status);
-    thread_exit();
+    task_end();
 }
 
 _Noreturn void task_kill(const struct trap_frame *frame, const char *reason, int signal) {

@@ -6,35 +6,24 @@
 #include <kernel/trap.h>
 #include <kernel/user_state.h>
 
-enum task_state {
-    TASK_READY, /* runs, or waits for its turn */
-    TASK_SLEEPS,
-    TASK_DEAD, /* goes on existing until another task runs in its place */
-};
+/* A ready task runs or waits for its turn; a dead one goes on existing until another task runs in its place. */
+enum task_state { TASK_READY, TASK_SLEEPS, TASK_DEAD };
 
 struct task {
-    uint64_t rsp; /* of its kernel stack while it does not run; switch_stacks() alone reads and writes it */
+    uint64_t rsp;              /* of its kernel stack while it does not run; switch_stacks()'s alone */
     uint64_t kernel_stack_top; /* tss.rsp0 while it runs */
     struct task *next;         /* in a run queue or among the sleepers */
     enum task_state state;
     unsigned id;
-    uint64_t wake_time;         /* of a sleeper, in ns since boot */
+    uint64_t wake_time;         /* of a sleeper, in ns since power-on */
     struct address_space space; /* cr3 is 0 for a thread of the kernel: it runs in any */
     struct user_state user;
     struct trap_frame start; /* the registers of its first instruction */
     struct arguments arguments;
 };
 
-/* A task without a program; NULL without memory. */
+/* A task with a kernel stack and an empty address space; NULL without memory. */
 struct task *task_create(void);
-
-/* A thread of the kernel, which runs the function with interrupts on, and ends with thread_exit(). NULL without
- * memory. */
-struct task *thread_create(void (*function)(void));
-_Noreturn void thread_exit(void);
-
-/* Makes a task ready to run that task_create() or thread_create() has made. */
-void task_start(struct task *task);
 
 /* Gives back a task that was never started, with its memory. */
 void task_destroy(struct task *task);
@@ -42,7 +31,8 @@ void task_destroy(struct task *task);
 /* The same for one that is dead, from another task's stack. After the last one the run ends. */
 void task_reap(struct task *task);
 
-/* Ends the current task and prints its exit status. */
+/* Ends the current task: silently, or with a line that says its exit status. */
+_Noreturn void task_end(void);
 _Noreturn void task_exit(int status);
 
 /* Ends the current task for what it did: prints the reason and where, then the status 128 + signal. */

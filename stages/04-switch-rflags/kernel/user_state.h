@@ -1,4 +1,4 @@
-/* user_state.h: the registers of a program that are not in its trap frame: FPU, SSE, and the data segments.
+/* user_state.h: the registers of a program that are not in its trap frame: FPU, SSE and the bases of FS and GS.
  * SPDX-License-Identifier: MIT */
 #pragma once
 #include <kernel/x86.h>
@@ -14,23 +14,10 @@ struct fpu_state {
 /* What a new program finds: all exceptions masked, round to nearest. Zeros would unmask every SIMD exception. */
 #define FPU_CLEAN ((struct fpu_state){.control_word = 0x37f, .mxcsr = 0x1f80})
 
-struct selectors {
-    uint16_t ds, es, fs, gs; /* null, unless the program has loaded its own data segment */
-};
-
 struct user_state {
     struct fpu_state fpu;
     uint64_t fs_base, gs_base;
-    struct selectors selectors;
 };
-
-/* In the kernel the program's GS base is the one that waits in IA32_KERNEL_GS_BASE. */
-static inline void user_set_gs_base(uint64_t base) { wrmsr(MSR_KERNEL_GS_BASE, base); }
-
-static inline void user_set_fs_base(uint64_t base) { wrmsr(MSR_FS_BASE, base); }
-
-/* What a new program finds. */
-void user_state_init(struct user_state *state);
 
 /* From this CPU's registers into *state, and back. With interrupts off. */
 void user_state_save(struct user_state *state);

@@ -1,9 +1,9 @@
 /* clock.c: time passes, the tick comes, and sleepers wake in their order.
  * SPDX-License-Identifier: MIT */
-#include <kernel/clock.h>
 #include <kernel/lapic.h>
 #include <kernel/sched.h>
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
+#include <proof/threads.h>
 
 #define MILLISECOND 1000000ul
 
@@ -55,8 +55,8 @@ TEST(sleepers) {
     uint64_t start = clock_now();
     count = 0;
     clock_start_ticks();
-    task_start(thread_create(sleep_long));
-    task_start(thread_create(sleep_short));
+    task_start(this_cpu->self, thread_create(sleep_long));
+    task_start(this_cpu->self, thread_create(sleep_short));
     while (count < 2 && clock_now() - start < 5000 * MILLISECOND) {
         schedule();
         wait_for_interrupt();

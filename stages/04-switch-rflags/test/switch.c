@@ -3,7 +3,8 @@
  *
  * The tests run in the idle task; a thread that ends gives the CPU back to it. */
 #include <kernel/sched.h>
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
+#include <proof/threads.h>
 
 #define FLAGS (RFLAGS_DF | RFLAGS_AC | RFLAGS_ID)
 
@@ -31,7 +32,7 @@ TEST(thread) {
     struct task *idle = current(), *thread = thread_create(look_around);
     unsigned id = thread->id;
     seen.count = 0;
-    task_start(thread);
+    task_start(this_cpu->self, thread);
     schedule();
     ok(seen.count == 1, "it runs once, before schedule() returns");
     ok(seen.id == id && current() == idle, "as itself, and then the idle task goes on");
@@ -46,7 +47,7 @@ TEST(thread) {
 
 TEST(flags_across_a_switch) {
     struct task *idle = current(), *thread = thread_create(look_around);
-    task_start(thread);
+    task_start(this_cpu->self, thread);
     lock_acquire(&this_cpu->self->queue.lock);
     struct task *next = switch_begin();
     uint64_t found = switch_stacks_with_flags(&idle->rsp, next->rsp, FLAGS);
@@ -69,8 +70,8 @@ TEST(turns) {
     ended = 0;
     struct task *one = thread_create(take_turns), *other = thread_create(take_turns);
     unsigned first = one->id;
-    task_start(one);
-    task_start(other);
+    task_start(this_cpu->self, one);
+    task_start(this_cpu->self, other);
     for (int i = 0; i < 10 && ended < 2; i++)
         schedule();
     ok(ended == 2 && order[0] == first && order[1] == first + 1, "who waits longest runs next");

@@ -9,10 +9,8 @@ static unsigned load(const struct pcr *pcr) {
     return READ_ONCE(pcr->queue.length) + (READ_ONCE(pcr->current) != pcr->idle);
 }
 
-struct pcr *balance_choose(const struct task *task) {
+struct pcr *balance_choose(void) {
     struct pcr *best = smp_first;
-    if (!task->space.cr3)
-        return this_cpu->self; /* a thread of the kernel stays where it was made */
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
         if (pcr->online && load(pcr) < load(best))
             best = pcr;
@@ -33,21 +31,18 @@ bool balance_pull(void) {
     if (longest == this_cpu->self || lock_is_taken(&longest->queue.lock))
         return false;
     uint64_t flags = lock_acquire(&longest->queue.lock);
-    struct task *task = longest->queue.first;
+    struct task *task = longest->queue.first; /* threads of the kernel stay: their tests count on it */
     task = task && task->space.cr3 ? run_queue_take(&longest->queue) : NULL;
     lock_release(&longest->queue.lock, flags);
-    if (!task)
-        return false;
-    flags = lock_acquire(&this_cpu->self->queue.lock);
-    run_queue_add(&this_cpu->self->queue, task);
-    lock_release(&this_cpu->self->queue.lock, flags);
-    return true;
+    if (task)
+        sched_add(this_cpu->self, task);
+    return task;
 }
 
 void balance_report(void) {
     printk("cpu  apic id  pcr                 ticks  switches  system calls\n");
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
         if (pcr->online)
-            printk("%3u  %7u  %p %6lu  %8lu  %12lu\n", pcr->cpu, pcr->apic_id, (void *)pcr, pcr->ticks, pcr->switches,
-                   pcr->syscalls);
+            printk("%3u  %7u  0x%016lx %6lu  %8lu  %12lu\n", pcr->cpu, pcr->apic_id, (uint64_t)pcr, pcr->ticks,
+                   pcr->switches, pcr->syscalls);
 }

@@ -4,7 +4,7 @@
 #include <kernel/sched.h>
 
 /* The CPU for a new task. */
-struct pcr *balance_choose(const struct task *task);
+struct pcr *balance_choose(void);
 
 /* Tells a CPU that there is a task in its queue. */
 void balance_notify(struct pcr *pcr);

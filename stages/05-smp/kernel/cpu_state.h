@@ -20,7 +20,6 @@ struct cpu_state {
     struct task *current; /* the task that this CPU runs */
     uint64_t syscalls;
     uint64_t nmis;
-    bool in_nmi;
 
     /* Of the scheduler (sched.c); changed by this CPU alone, but for the queue, which has a lock. */
     struct run_queue queue;
@@ -28,7 +27,6 @@ struct cpu_state {
     struct task *idle;     /* runs when nobody else can */
     struct task *previous; /* from switch_begin() to switch_end(): the task that is being left */
     bool need_switch;      /* somebody else's turn, as soon as the kernel is left */
-    uint64_t cr3;          /* as loaded, so that it is written only to change it */
     uint64_t ticks;
     uint64_t switches;
 };

@@ -27,6 +27,10 @@ static inline void lock_release(struct lock *lock, uint64_t flags) {
 }
 
 /* Does somebody hold it, or wait for it? True only for the moment. */
-static inline int lock_is_taken(struct lock *lock) {
+static inline bool lock_is_taken(struct lock *lock) {
     return __atomic_load_n(&lock->next, __ATOMIC_RELAXED) != __atomic_load_n(&lock->called, __ATOMIC_RELAXED);
 }
+
+/* For a panic: stops every other CPU, for ever. Returns the number of this one. If another CPU does the same, does not
+ * return (ipi.c). */
+unsigned stop_other_cpus(void);

@@ -1,9 +1,9 @@
 /* main.c: stage 05, what is brought up, in order. Called by boot.S on the boot CPU.
  * SPDX-License-Identifier: MIT */
 #include <kernel/protect.h>
-#include <kernel/selftest.h>
 #include <kernel/smp.h>
 #include <kernel/syscall.h>
+#include <proof/proof.h>
 
 static const char *const words[] = {"selftest", "poweroff", "overflow", NULL};
 
@@ -19,13 +19,12 @@ void cpu_setup(void) {
 
 _Noreturn void kernel_main(uint32_t boot_information) {
     const struct multiboot2_info *info = phys_to_virt(boot_information);
-    console_init(info);
+    console_init();
     printk("ringstep, stage 05: all CPUs, and the check of every return\n");
     command_line_init(info, words);
     cpu_features_check();
     frame_init(info);
     paging_init(info);
-    protect_patch_text(); /* STAC and CLAC, if there is SMAP */
 
     cpu_init(); /* PCR with GDT and TSS; GS base */
     idt_init(); /* 256 gates */
@@ -37,11 +36,7 @@ _Noreturn void kernel_main(uint32_t boot_information) {
     smp_start(info); /* from here on there are others */
     program_init(info);
 
-    if (command_line_has("selftest"))
-        selftest_run();
-    if (command_line_has("overflow"))
-        kernel_stack_overflow();
-    flag_threads_start();
+    proofs_run(); /* the words selftest and overflow; two kernel threads */
     task_start_all();
     clock_start_ticks(); /* from here on programs are preempted */
     sched_idle();

@@ -1,4 +1,4 @@
-/* smp.h: the other CPUs, and interrupts to them.
+/* smp.h: the other CPUs: which there are, their start, and interrupts to them.
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -8,12 +8,6 @@
 /* Where a starting CPU begins: a page below 1 MiB, whose number is the vector of the start-up IPI. */
 #define AP_PAGE 0x8000
 
-/* Offsets in that page, of what ap_entry.S and smp.c share. */
-#define AP_CLAIMS      4 /* how many CPUs have come so far */
-#define AP_LIMIT       8 /* how many there is something for */
-#define AP_GDT         16
-#define AP_GDT_POINTER 40
-
 #ifndef __ASSEMBLER__
 #include <kernel/balance.h>
 #include <kernel/lapic.h>
@@ -21,12 +15,10 @@
 #define VECTOR_RESCHEDULE 0x41
 
 /* Delivery modes of the interrupt command register. Source: SDM 3A, "Interrupt Command Register (ICR)". */
-#define ICR_FIXED   0x04000 /* with the level bit: assert */
-#define ICR_NMI     0x04400
-#define ICR_INIT    0x04500
-#define ICR_STARTUP 0x04600
+enum { ICR_FIXED = 0x4000, ICR_NMI = 0x4400, ICR_INIT = 0x4500, ICR_STARTUP = 0x4600 }; /* each with "assert" */
 
-/* Sends one. It is on its way when this returns, not yet there. */
+/* Sends one. It is on its way when this returns, not yet there. With interrupts off: one that came between the two
+ * halves could send one of its own. */
 void ipi_send(uint32_t apic_id, uint32_t command);
 
 /* Sets the handlers of those that the kernel sends. Once. */
@@ -38,6 +30,20 @@ extern struct pcr *smp_first;
 /* Sets up this CPU, on which pcr_init() has run (main.c). */
 void cpu_setup(void);
 
-/* Starts all other CPUs that the firmware names, side by side, and waits for them. */
+/* A table of the firmware's; its length and checksum are right. Sources: ACPI Specification, "System Description Table
+ * Header" and "Multiple APIC Description Table (MADT)". */
+struct acpi_table {
+    char signature[4];
+    uint32_t length;
+    uint8_t revision, checksum, oem[26];
+};
+
+/* acpi.c: the MADT, or NULL with a line that says what is wrong. */
+const struct acpi_table *acpi_find_madt(const struct multiboot2_info *info);
+
+/* The APIC id of the next CPU that may be started. *offset is 0 at first. False at the end of the table. */
+bool madt_next_cpu(const struct acpi_table *madt, uint32_t *offset, uint32_t *apic_id);
+
+/* smp.c: starts all other CPUs that the firmware names, side by side, and waits for them. */
 void smp_start(const struct multiboot2_info *info);
 #endif

@@ -12,9 +12,8 @@ static bool iretq_fault(struct trap_frame *frame) {
 }
 
 void user_return_init(void) {
-    trap_handle(VECTOR_NP, iretq_fault);
-    trap_handle(VECTOR_SS, iretq_fault);
-    trap_handle(VECTOR_GP, iretq_fault);
+    for (unsigned vector = VECTOR_NP; vector <= VECTOR_GP; vector++)
+        trap_handle(vector, iretq_fault); /* #NP, #SS, #GP */
 }
 
 void user_return(struct trap_frame *frame) {

@@ -1,6 +1,6 @@
 /* cpus.c: every CPU is set up as the first one, with its own PCR, GDT, TSS and stacks.
  * SPDX-License-Identifier: MIT */
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
 #include <kernel/smp.h>
 #include <test/everywhere.h>
 #include <test/tables.h>
@@ -56,7 +56,7 @@ static void record(void) {
                             .gdt_base = gdtr.base,
                             .flags = read_rflags(),
                             .rsp = (uint64_t)__builtin_frame_address(0),
-                            .apic_id = lapic_id(),
+                            .apic_id = lapic_read(LAPIC_ID) >> 24,
                             .pcr = this_cpu->self};
 }
 

@@ -33,7 +33,6 @@ leave_by_failed:
     pop     rbp
     pop     rbx
     ret
-END(leave_by)
 
 .bss
 .balign 8

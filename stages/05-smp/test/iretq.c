@@ -1,7 +1,7 @@
 /* iretq.c: an IRETQ to ring 3 that faults does so with the program's GS, and the entry sees to it. No program can make
  * the kernel build such a frame; so the frame is forged here.
  * SPDX-License-Identifier: MIT */
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
 #include <kernel/smp.h>
 #include <test/handlers.h>
 

@@ -1,6 +1,6 @@
 /* lock.c: one at a time, on all CPUs.
  * SPDX-License-Identifier: MIT */
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
 #include <kernel/smp.h>
 #include <test/everywhere.h>
 

@@ -1,6 +1,6 @@
 /* failing.c: a self-test that fails. Used by tests/boot/test_contract.py.
  * SPDX-License-Identifier: MIT */
-#include <kernel/selftest.h>
+#include <proof/selftest.h>
 
 TEST(arithmetic)
 {

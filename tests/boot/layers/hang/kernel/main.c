@@ -3,7 +3,7 @@
 #include <kernel/kernel.h>
 
 _Noreturn void kernel_main(uint32_t boot_information) {
-    console_init(phys_to_virt(boot_information));
+    console_init();
     printk("about to hang, in the middle of a");
     for (;;)
         hlt();

@@ -16,7 +16,7 @@ __attribute__((noinline)) static void outer(void) {
 
 _Noreturn void kernel_main(uint32_t boot_information) {
     const struct multiboot2_info *info = phys_to_virt(boot_information);
-    console_init(info);
+    console_init();
     frame_init(info);
     paging_init(info); /* the backtrace follows only what it finds mapped */
     printk("about to panic\n");

@@ -8,7 +8,7 @@ struct __attribute__((packed)) idtr {
 };
 
 _Noreturn void kernel_main(uint32_t boot_information) {
-    console_init(phys_to_virt(boot_information));
+    console_init();
     printk("about to reset\n");
     struct idtr none = {0, 0};
     asm volatile("lidt %0" : : "m"(none));

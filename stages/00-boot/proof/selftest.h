@@ -18,6 +18,3 @@ struct test {
 
 /* One check of the running test. text says what holds when it is right. */
 void ok(bool condition, const char *text);
-
-/* Runs all tests and ends the run: well if every check held. */
-_Noreturn void selftest_run(void);

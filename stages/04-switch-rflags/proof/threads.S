@@ -1,6 +1,14 @@
-/* flag_switch.S: a switch with flags that C cannot have. Called by flag_threads.c.
+/* threads.S: how a thread of the kernel begins, and a switch with flags that C cannot have. Used by threads.c.
  * SPDX-License-Identifier: MIT */
 #include <kernel/asm.h>
+
+/* A thread of the kernel begins here, by the `ret` of switch_stacks.
+ * In:   rbx = its function; IF=0, the run queue locked by the task before it. */
+FUNCTION(thread_begin)
+    call    switch_end
+    sti
+    call    rbx
+    call    task_end
 
 /* uint64_t switch_stacks_with_flags(uint64_t *save_rsp, uint64_t load_rsp, uint64_t flags)
  *
@@ -16,4 +24,3 @@ FUNCTION(switch_stacks_with_flags)
     pop     rax
     popfq
     ret
-END(switch_stacks_with_flags)
