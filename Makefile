@@ -49,7 +49,7 @@ help:
 #: make format          format the C files (format-check only looks)
 #: make clean           remove build/
 #:
-#: STAGE=03        the stage (make: all; elsewhere: the last)    CPUS=4         CPUs (run: 4, bochs: 2)
+#: STAGE=03        the stage (make: all; elsewhere: the last)    CPUS=4         CPUs, from stage 05 on (run: 4, bochs: 2)
 #: BUG=name        with that bug switched on                     MEMORY=128     MiB
 #: LAYER=dir:dir   with these folders on top                     CPU=qemu64     CPU model
 #: PROGRAMS='hello one; count copies=3 5'   instead of the stage's own list
@@ -66,7 +66,9 @@ bochs:
 
 step:
 	$(setup) build bochs step
-	@$(PYTHON) tools/step $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS))
+	@$(PYTHON) tools/step $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
+	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
+	  $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
 test:
 	$(setup) build run test

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from machine.bochs_debugger import BochsDebugger, DebuggerError, Missed, instruction_after, start_at
-from machine.prepare import prepare
+from machine.prepare import prepare, variant_of
 from machine.walk import Kernel
 from machines import in_bochs, in_qemu
 
@@ -35,7 +35,7 @@ def test_an_nmi_before_swapgs_is_exact(tmp_path):
 def test_bochs_with_several_cpus_runs_past_a_breakpoint(tmp_path):
     """Bochs 2.7 does not see a breakpoint that is five instructions away. The second breakpoint behind it stops the
     machine, and the driver says so. With a Bochs that has no such gap, run_to() ends as it should."""
-    request, elf = prepare("03", tmp_path, cpus=2)
+    request, elf = prepare(variant_of("03"), tmp_path, cpus=2)
     address = Kernel(elf).addresses["syscall_entry"]
     debugger = start_at(request, elf, address, print)
     for _ in range(5):
@@ -54,7 +54,7 @@ def test_bochs_with_several_cpus_runs_past_a_breakpoint(tmp_path):
 def test_a_breakpoint_that_is_missed_is_reached_all_the_same(tmp_path, monkeypatch):
     """As if Bochs ran past syscall_entry, which depends on the kernel's every instruction: it is reached by counting.
     Seen to fail: with a wait for 100 instructions more."""
-    request, elf = prepare("03", tmp_path, cpus=2)
+    request, elf = prepare(variant_of("03"), tmp_path, cpus=2)
     entry = Kernel(elf).addresses["syscall_entry"]
     run_to = BochsDebugger.run_to
 
@@ -74,7 +74,7 @@ def test_a_breakpoint_that_is_missed_is_reached_all_the_same(tmp_path, monkeypat
 @pytest.mark.needs("bochs")
 def test_what_the_kernel_printed_explains_why_a_place_was_not_reached(tmp_path):
     """Nothing panics in stage 03, so the machine runs to its end. Seen to fail: with what it printed thrown away."""
-    request, elf = prepare("03", tmp_path)
+    request, elf = prepare(variant_of("03"), tmp_path)
     printed: list[bytes] = []
     with pytest.raises(DebuggerError, match="the machine stopped at 0xf"):
         start_at(request, elf, Kernel(elf).addresses["panic_begin"], printed.append)

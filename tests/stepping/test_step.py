@@ -113,7 +113,7 @@ def test_two_cpus(tmp_path):
 
 
 def test_a_stage_without_a_walk(tmp_path):
-    with stepping(tmp_path, "STAGE=00") as terminal:
+    with stepping(tmp_path, "STAGE=05", "PROGRAMS=hello one; hello two") as terminal:
         above = terminal.text_above(1)
         assert "=== kernel_main " in above and "The stage has no walk" in above
         terminal.sendeof()
@@ -121,9 +121,11 @@ def test_a_stage_without_a_walk(tmp_path):
 
 
 def test_ctrl_c_stops_a_running_machine_and_then_ends_the_session(tmp_path):
-    with stepping(tmp_path, "STAGE=00") as terminal:
+    with stepping(tmp_path, "STAGE=05", "PROGRAMS=hello one; hello two") as terminal:
         terminal.text_above(1)
-        assert "The kernel has ended its run." in terminal.answer(1, "c")
+        answer = terminal.answer(1, "c")
+        assert "(hello one): exit 0" in answer and "(hello two): exit 0" in answer and "(nap" not in answer
+        assert "The kernel has ended its run." in answer
         terminal.sendline("c")                  # now it halts, for good
         terminal.expect_exact("c\r\n")
         terminal.sendintr()

@@ -108,5 +108,9 @@ def test_a_point_must_be_somewhere():
     kernel.addresses = {"syscall_entry": 0x8000}
     assert kernel.address_of(Point("syscall_entry", "Because."), None) == 0x8000
     assert kernel.address_of(Point("rsp", "Because."), VIEW) == 0x1000
-    with pytest.raises(WalkError, match="no symbol 'syscal_entry'"):
+    assert kernel.address_of(Point("u64[rsp + 8]", "Because."), VIEW) == 7
+    assert kernel.address_of(Point("syscall_entry.step2 + 0x10", "Because."), VIEW) == 0x8010
+    with pytest.raises(WalkError, match="no register, flag or symbol 'syscal_entry'"):
         kernel.address_of(Point("syscal_entry", "Because."), VIEW)
+    with pytest.raises(WalkError, match="no symbol 'u64"):
+        kernel.address_of(Point("u64[rsp]", "Because."), None)

@@ -24,7 +24,7 @@ WRONG = ("cpl == 3", "gs_base == kernel_gs_base", "rsp == pcr(kernel_gs_base).ts
 def test_what_a_walk_says_is_there(stage, path, emulator, tmp_path):
     walk = load_walk(path)
     seen = []
-    with stopped(emulator, stage, tmp_path) as (debugger, kernel):
+    with stopped(emulator, stage, tmp_path, walk.run) as (debugger, kernel):
         for point, view in follow(walk, kernel, debugger):
             seen.append(point)
             wrong = [f"{finding.expected}: {finding.seen}" for finding in findings(point, view) if not finding.holds]

@@ -103,7 +103,9 @@ class Gdbstub:
             self.resume("s")
 
     def run_to(self, address: int) -> None:
-        """Runs until a CPU is about to execute the instruction at an address."""
+        """Runs until a CPU is about to execute the instruction at an address, for the next time if it stands there."""
+        if self.registers()["rip"] == address:
+            self.step()
         self.request(f"Z1,{address:x},1")
         self.resume("c")
         self.request(f"z1,{address:x},1")

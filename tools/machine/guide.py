@@ -6,7 +6,7 @@ from __future__ import annotations
 import textwrap
 from typing import Union
 
-from .expression import ExpressionError, Place, View, evaluate, location, parse
+from .expression import FLAGS, ExpressionError, Place, View, evaluate, location, parse
 from .walk import Finding, Kernel, Point, Walk, findings
 
 WIDTH = 100
@@ -16,6 +16,7 @@ COMMANDS = {"fs_base": 'show "FS.base"', "gs_base": 'show "GS.base"', "kernel_gs
             **dict.fromkeys(("cr0", "cr2", "cr3", "cr4"), "creg")}
 LETTERS = {1: "b", 2: "h", 4: "w", 8: "g"}
 USUAL = "s    one instruction      r    registers      u /5    the next instructions      q    quit"
+ALSO = 'lb "idt_init"    stop there too (the quotes belong to it)      Ctrl-C stops a machine that runs'
 
 
 def paragraph(text: str) -> str:
@@ -41,11 +42,12 @@ def point_text(walk: Walk, number: int, place: str, kernel: Kernel, view: View) 
     if point.expect:
         lines += ["", "    Here this holds:", *[finding_line(finding) for finding in findings(point, view)]]
     return "\n".join([*lines, "", "    Type next:", f"      c    on to {next_name(walk, number, kernel)}",
-                      f"      {USUAL}"])
+                      f"      {USUAL}", f"      {ALSO}"])
 
 
 def name_of(point: Point, kernel: Kernel) -> str:
-    return point.at if point.at in kernel.addresses else f"where {point.at} pointed"
+    named = point.at.split(" + ")[0] in kernel.addresses
+    return point.at if named else f"where {point.at} pointed"
 
 
 def finding_line(finding: Finding) -> str:
@@ -83,7 +85,7 @@ def command_for(text: str, view: View) -> str:
     memory: Union[tuple[int, int], None] = location(parse(text), view)
     if memory:
         return f"x /1{LETTERS[memory[1]]}x {memory[0]:#x}"
-    return COMMANDS.get(text, "r")
+    return COMMANDS.get(text, "r     (a flag in capitals is 1)" if text in FLAGS else "r")
 
 
 def columns(cells: list[str]) -> list[str]:

@@ -9,11 +9,13 @@ from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
+from typing import Iterable
 
 from layers import ROOT, Variant
 
 from . import iso
 from .run import Request
+from .walk import Run
 
 
 def load_boot() -> ModuleType:
@@ -27,15 +29,16 @@ def load_boot() -> ModuleType:
 boot = load_boot()
 
 
-def variant_of(stage: str) -> Variant:
-    """The stage as it is, made by the compiler that make and tools/boot would take."""
-    return Variant(stage, compiler=os.environ.get("CC") or "gcc")
+def variant_of(stage: str, bug: str = "", layers: Iterable[str] = ()) -> Variant:
+    """The stage, made by the compiler that make and tools/boot would take."""
+    return Variant(stage, bug, tuple(Path(layer).resolve() for layer in layers), compiler=os.environ.get("CC") or "gcc")
 
 
-def prepare(stage: str, folder: Path, **options) -> tuple[Request, Path]:
-    """A request to boot a stage with its own programs, and the kernel's ELF file. It stops after the last program."""
-    built = boot.build(variant_of(stage))
-    modules = boot.find_modules(argparse.Namespace(module=[], programs=""), built)
+def prepare(variant: Variant, folder: Path, run: Run = Run(), **options) -> tuple[Request, Path]:
+    """A request to boot a kernel as a walk wants it, and its ELF file. It stops after the last program."""
+    built = boot.build(variant)
+    modules = boot.find_modules(argparse.Namespace(module=list(run.programs), programs=""), built)
     kernel = built / "kernel.elf"
-    image = iso.make_run(kernel, ["poweroff"], modules, folder)
+    image = iso.make_run(kernel, [*run.words, "poweroff"], modules, folder)
+    options.setdefault("cpus", run.cpus)
     return Request(iso=image, folder=folder, **options), kernel

@@ -34,10 +34,19 @@ class WalkError(Exception):
 class Point:
     """One stop of a walk."""
 
-    at: str                         # a label, or a register that holds the address at the point before
+    at: str                         # a label, or where the address is to be found at the point before
     why: str
     look: tuple[str, ...] = ()
     expect: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """The machine of a walk: programs in place of the stage's own, words for the kernel, the number of CPUs."""
+
+    programs: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    cpus: int = 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class Walk:
     name: str
     title: str
     points: tuple[Point, ...]
+    run: Run = Run()
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,9 @@ def load_walk(path: Path) -> Walk:
         raise WalkError(f"{path}: {error}") from None
     points = [Point(point["at"], point["why"], tuple(point.get("look", ())), tuple(point.get("expect", ())))
               for point in data["point"]]
-    return Walk(path.stem, data["title"], tuple(points))
+    run = data.get("run", {})
+    return Walk(path.stem, data["title"], tuple(points),
+                Run(tuple(run.get("programs", ())), tuple(run.get("words", ())), run.get("cpus", 1)))
 
 
 def check_comparison(text: str) -> None:
@@ -119,12 +131,15 @@ class Kernel:
         return View(debugger.registers(), debugger.read, self.addresses, self.structures)
 
     def address_of(self, point: Point, before: View | None) -> int:
-        """Where a point is, as far as it can be known; a register is that of the point before."""
+        """Where a point is, as far as it can be known; registers and memory are those of the point before."""
         if point.at in self.addresses:
             return self.addresses[point.at]
-        if before and point.at in before.registers:
-            return before.registers[point.at]
-        raise WalkError(f"the kernel has no symbol '{point.at}'")
+        if not before:
+            raise WalkError(f"the kernel has no symbol '{point.at}'")
+        try:
+            return evaluate(point.at, before)
+        except ExpressionError as error:
+            raise WalkError(f"a point is not to be found: {error}") from None
 
 
 def follow(walk: Walk, kernel: Kernel, debugger: Debugger) -> Iterator[tuple[Point, View]]:

@@ -12,10 +12,11 @@
  *      | rip              |  /
  *      | error            |  by the CPU for some vectors, else 0 by the stub
  *      | vector           |  by the stub
- *      | rdi ... r8       |  \  the registers that a C function may change
- *      | r9, r10, r11     |   | by the entry
- *      | rbx, rbp         |   |
- *      | r12 ... r15      |  /  the registers that C keeps
+ *      | rdi, rsi, rdx    |  \
+ *      | rcx, rax         |   |
+ *      | r8 ... r11       |   | by the entry: first what a C function may change,
+ *      | rbx, rbp         |   | then what it keeps
+ *      | r12 ... r15      |  /
  *      +------------------+  <- RSP when C is called: 22 words, so 16-byte aligned
  *        lower addresses */
 #pragma once
