@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 
 import pytest
 from claims.changes import PROGRAMS, attempt, change, layer, on_top, variant
@@ -41,6 +42,24 @@ def test_memory_is_given_back(stage, broken):
     got = pages(result.log)
     assert got[0] * 4096 > 16 << 20
     assert (len(got) == 2 and got[1] >= got[0]) is not broken
+
+
+@sound_and_broken
+def test_page_tables_are_given_back(broken):
+    """More pieces of 2 MiB come and go than there are frames for tables."""
+    changed = variant("tables-stay", "05", "kernel/address_space.c", ("return used == 512;", "return false;"))
+    result = good_boot("05", ["recycle 6000"], *PROGRAMS, "--memory", "24", *on_top(changed if broken else ""))
+    assert ([task.status for task in result.tasks] == [0]) is not broken
+
+
+def test_memory_for_few_cpus():
+    """What a large module leaves is not enough for 64 CPUs: as many start as it is for, and the kernel goes on to the
+    programs. (Seen to fail with FRAMES_PER_CPU 0.)"""
+    with tempfile.NamedTemporaryFile(prefix="large-") as large:
+        large.truncate(29000000)
+        result = good_boot("05", ["hello", large.name], "--memory", "32", "--cpus", "64")
+    assert 0 < result.log.count(b" does not answer; it is left out\n") < 63
+    assert result.log.endswith(b"all programs have ended\n")
 
 
 def test_others_live_when_memory_is_used_up():

@@ -73,6 +73,18 @@ def test_ring_3_cannot_forge_a_page_fault(broken):
 
 
 @sound_and_broken
+def test_what_the_loader_left_does_not_matter(broken):
+    """A loader that leaves the FPU emulated and lazy (EM, TS), the counter closed to programs (TSD) and FSGSBASE open:
+    the self-tests look at all of it."""
+    left = ("    mov     eax, cr0\n    or      eax, 0xc\n    mov     cr0, eax\n"
+            "    mov     eax, cr4\n    or      eax, 0x10004\n    mov     cr4, eax\n")
+    lines = [("    cld\n    mov     esi, ebx", f"{left}    cld\n    mov     esi, ebx")]
+    lines += [("    mov     eax, CR0_PG |", "    mov     eax, cr0\n    or      eax, CR0_PG |")] * broken
+    changed = variant(f"loader-left{'-inherited' * broken}", "05", "kernel/boot.S", *lines)
+    assert (attempt("05", [], "--append", "selftest", *on_top(changed)).code == 0) is not broken
+
+
+@sound_and_broken
 def test_kernel_clears_df(broken):
     """A program faults with DF set; the kernel then copies the next program with string instructions."""
     text = "cld                                 /* invariant 3"

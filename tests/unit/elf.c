@@ -163,7 +163,7 @@ static void test_refused_segments(void) {
     REFUSED(image.segments[2].address = 0xffffffff80100000, elsewhere);
     /* mutant kernel/elf.c: s->memory_size > USER_TOP - s->address => s->address + s->memory_size > USER_TOP */
     REFUSED(image.segments[2].memory_size = UINT64_MAX - 0x402a00 + 2, elsewhere); /* address + size wraps to 1 */
-    const char *overlap = "its segments overlap or are out of order";
+    const char *overlap = "its segments overlap, share a page, or are out of order";
     REFUSED(image.segments[1].address = 0x400200, overlap); /* not a byte in common, but a page */
     /* mutant kernel/elf.c: s->address < previous_end => s->address + PAGE_SIZE <= previous_end */
     REFUSED(image.segments[1].address = 0x400fff, overlap);

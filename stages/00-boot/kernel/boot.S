@@ -80,8 +80,7 @@ FUNCTION(boot_fail)
  * Out:  ring 0, 64-bit mode, RSP undefined. The data segments are still the old ones: 64-bit mode does not look at them
  *       until something is loaded. */
 FUNCTION(enter_long_mode)
-    mov     eax, cr4
-    or      eax, CR4_PAE
+    mov     eax, CR4_PAE            /* and nothing else: who knows what was set */
     mov     cr4, eax
     mov     eax, offset boot_pml4
     mov     cr3, eax
@@ -89,9 +88,7 @@ FUNCTION(enter_long_mode)
     rdmsr
     or      eax, EFER_LME | EFER_NXE
     wrmsr
-    mov     eax, cr0
-    and     eax, ~(CR0_CD | CR0_NW) /* INIT leaves the caches off, or as they were */
-    or      eax, CR0_PG | CR0_WP | CR0_PE
+    mov     eax, CR0_PG | CR0_WP | CR0_NE | CR0_PE  /* CD and NW clear: INIT may leave the caches off */
     mov     cr0, eax                /* compatibility mode: 64-bit paging under 32-bit code */
     lgdt    [boot_gdt_pointer]
     .att_syntax                     /* clang has no far jump in Intel syntax */

@@ -72,6 +72,7 @@ void paging_init(const struct multiboot2_info *info) {
     /* What is mapped first stays, so the read-only alias of text and constants comes before the memory it lies in. */
     mapped = mapped && map_physical(image_phys(text_start), (uint64_t)(rodata_end - text_start), PTE_NX);
     mapped = mapped && map_physical(0, 0x100000, PTE_WRITE | PTE_NX);
+    mapped = mapped && map_physical(virt_to_phys(info), info->total_size, PTE_WRITE | PTE_NX);
     for (unsigned n = 0; multiboot2_memory(info, n, &memory); n++)
         if (memory.type == MEMORY_AVAILABLE)
             mapped = mapped && map_physical(memory.base, memory.length, PTE_WRITE | PTE_NX);

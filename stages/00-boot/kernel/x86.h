@@ -9,11 +9,10 @@
 #define CR0_NE (1 << 5)
 #define CR0_WP (1 << 16)
 #define CR0_AM (1 << 18)
-#define CR0_NW (1 << 29)
-#define CR0_CD (1 << 30)
 #define CR0_PG 0x80000000
 
 #define CR4_PAE        (1 << 5)
+#define CR4_MCE        (1 << 6)
 #define CR4_OSFXSR     (1 << 9)
 #define CR4_OSXMMEXCPT (1 << 10)
 #define CR4_UMIP       (1 << 11)

@@ -14,32 +14,35 @@ bool address_space_create(struct address_space *space) {
     return true;
 }
 
-/* Frees the pages of [start, end), which lie below the given table, and with `tables` the tables below it as well. */
-static void free_range(uint64_t *table, unsigned level, uint64_t start, uint64_t end, bool tables) {
+/* Frees the pages of [start, end), which lie below the given table, and each table below it that then is empty. Is this
+ * one? INVLPG, before a frame can be somebody else's, makes the CPU forget page and tables. */
+static bool free_range(uint64_t *table, unsigned level, uint64_t start, uint64_t end) {
     unsigned shift = 12 + 9 * (level - 1);
     uint64_t next;
     for (uint64_t address = start; address < end; address = next) {
-        uint64_t *entry = &table[address >> shift & 511];
+        uint64_t *entry = &table[address >> shift & 511], below = *entry & PTE_ADDRESS;
+        bool present = *entry & PTE_PRESENT;
         next = ((address >> shift) + 1) << shift;
-        uint64_t below = *entry & PTE_ADDRESS;
-        if (*entry & PTE_PRESENT && level > 1)
-            free_range(phys_to_virt(below), level - 1, address, next < end ? next : end, tables);
-        if (*entry & PTE_PRESENT && (level == 1 || tables))
+        if (level > 1 && !(present && free_range(phys_to_virt(below), level - 1, address, next < end ? next : end)))
+            continue;
+        *entry = 0;
+        invlpg(address);
+        if (present)
             frame_free(below);
-        if (level == 1 || tables)
-            *entry = 0;
-        if (level == 1 && !tables)
-            invlpg(address);
     }
+    unsigned used = 0;
+    while (used < 512 && !table[used])
+        used++;
+    return used == 512;
 }
 
 void address_space_destroy(struct address_space *space) {
-    free_range(pml4(space), 4, 0, USER_TOP, true);
+    free_range(pml4(space), 4, 0, USER_TOP);
     frame_free(space->cr3);
 }
 
 void user_unmap(struct address_space *space, uint64_t start, uint64_t size) {
-    free_range(pml4(space), 4, start, start + size, false);
+    free_range(pml4(space), 4, start, start + size);
 }
 
 bool user_map(struct address_space *space, uint64_t start, uint64_t size, unsigned prot) {

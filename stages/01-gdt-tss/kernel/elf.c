@@ -44,7 +44,7 @@ static const char *check_segment(const struct elf_segment *s, uint64_t size, uin
     if (s->address < PAGE_SIZE || s->address >= USER_TOP || s->memory_size > USER_TOP - s->address)
         return "a segment lies outside user space";
     if (s->address < previous_end)
-        return "its segments overlap or are out of order";
+        return "its segments overlap, share a page, or are out of order";
     return NULL;
 }
 

@@ -56,18 +56,16 @@ long sys_writev(struct trap_frame *frame) {
         uint64_t base, size;
     } part;
     long total = 0, written = 0;
+    bool whole = true;
     if (!is_console(frame->rdi))
         return -EBADF;
     if (frame->rdx > IOV_MAX)
         return -EINVAL;
-    for (uint64_t i = 0; i < frame->rdx && written >= 0; i++) {
-        if (!copy_from_user(&part, frame->rsi + i * sizeof(part), sizeof(part)))
-            written = -EFAULT;
-        else if ((int64_t)part.size < 0)
-            written = -EINVAL;
-        else
-            written = take_output(&output, part.base, part.size);
+    for (uint64_t i = 0; i < frame->rdx && whole; i++) {
+        bool there = copy_from_user(&part, frame->rsi + i * sizeof(part), sizeof(part));
+        written = !there ? -EFAULT : (int64_t)part.size < 0 ? -EINVAL : take_output(&output, part.base, part.size);
         total += written > 0 ? written : 0;
+        whole = there && written == (long)part.size; /* behind a part that was cut short nothing may follow */
     }
     print_output(&output);
     return total ? total : written;

@@ -9,7 +9,7 @@
 bool smap; /* for smap.h; the same on all CPUs */
 
 void protect_init(void) {
-    uint64_t cr4 = read_cr4();
+    uint64_t cr4 = CR4_PAE | CR4_MCE; /* a machine check is #MC, not a shutdown; all that is not named here is off */
     if (cpu_has(CPU_SMEP))
         cr4 |= CR4_SMEP; /* ring 0 executes no program's page */
     smap = cpu_has(CPU_SMAP);
@@ -20,5 +20,5 @@ void protect_init(void) {
     /* For programs: FXSAVE saves XMM too, and SIMD errors come as #XM, not #UD; x87 errors come as #MF, and AC in ring
      * 3 means alignment checks. */
     write_cr4(cr4 | CR4_OSFXSR | CR4_OSXMMEXCPT);
-    write_cr0(read_cr0() | CR0_MP | CR0_NE | CR0_AM);
+    write_cr0(read_cr0() | CR0_MP | CR0_AM);
 }

@@ -22,7 +22,7 @@ bool copy_to_user(uint64_t to, const void *from, size_t size) {
 }
 
 static bool fix_up(struct trap_frame *frame) {
-    if (frame->rip != (uint64_t)user_copy_bytes_access)
+    if (frame->rip != (uint64_t)user_copy_bytes_access || read_cr2() >= USER_TOP)
         return false;
     frame->rip = (uint64_t)user_copy_bytes_fault;
     return true;

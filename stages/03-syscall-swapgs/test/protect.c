@@ -32,6 +32,8 @@ TEST(control_registers) {
     ok(set_as_the_cpu_has_it(CPU_SMAP, CR4_SMAP), "SMAP is on where there is SMAP");
     /* mutant kernel/protect.c: cr4 |= CR4_UMIP; => cr4 |= 0; */
     ok(set_as_the_cpu_has_it(CPU_UMIP, CR4_UMIP), "UMIP is on where there is UMIP");
+    /* mutant kernel/protect.c: CR4_PAE | CR4_MCE => CR4_PAE */
+    ok(read_cr4() & CR4_MCE, "a machine check is an exception, and not a shutdown");
     ok(!(read_cr4() & CR4_FSGSBASE), "programs cannot write FS and GS base without the kernel");
     ok(!(read_cr4() & CR4_TSD), "programs may read the time-stamp counter");
     ok((read_cr4() & (CR4_OSFXSR | CR4_OSXMMEXCPT)) == (CR4_OSFXSR | CR4_OSXMMEXCPT), "programs can use SSE");

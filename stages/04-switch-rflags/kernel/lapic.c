@@ -24,10 +24,10 @@ void lapic_init(void) {
     if (!registers || base & APIC_BASE_X2APIC)
         panic("the local APIC (0x%lx) is out of reach, or in x2APIC mode, which ringstep does not know", base);
     trap_handle(VECTOR_SPURIOUS, ignore_spurious);
+    lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS); /* first: while it is off, all LVTs stay masked */
     lapic_write(LAPIC_TASK_PRIORITY, 0);      /* else what the firmware left could hold back the timer */
     lapic_write(LAPIC_LVT_LINT0, LVT_MASKED); /* the old PICs */
     lapic_write(LAPIC_LVT_LINT1, LVT_NMI);
     lapic_write(LAPIC_LVT_TIMER, LVT_MASKED);
     lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_16);
-    lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
 }

@@ -51,9 +51,11 @@ static void without_flags(void) { switch_often(0, "them clear, and never saw the
 static void flag_threads(void) {
     struct task *one = thread_create(with_flags), *other = thread_create(without_flags);
     if (!one || !other)
-        panic("no memory for the kernel's threads");
-    task_start(this_cpu->self, one);
-    task_start(this_cpu->self, other);
+        printk("kernel threads: not enough memory for two\n");
+    if (one)
+        task_start(this_cpu->self, one);
+    if (other)
+        task_start(this_cpu->self, other);
 }
 
 PROOF(NULL, flag_threads);

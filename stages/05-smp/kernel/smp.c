@@ -7,9 +7,10 @@
 #include <kernel/smp.h>
 #include <kernel/syscall.h>
 
-#define MILLISECOND 1000000ul
-#define TIMEOUT     (2000 * MILLISECOND)
-#define APIC_ALL    255 /* not one CPU's id but all of them */
+#define MILLISECOND    1000000ul
+#define TIMEOUT        (2000 * MILLISECOND)
+#define FRAMES_PER_CPU 64  /* PCR, five stacks of three, their page tables, the idle task; and some to spare */
+#define APIC_ALL       255 /* not one CPU's id but all of them */
 
 _Static_assert(offsetof(struct pcr, next) == PCR_NEXT, "smp.h");
 
@@ -53,17 +54,14 @@ static unsigned send_to_silent(const struct acpi_table *madt, uint32_t command) 
     return silent;
 }
 
-/* Appends PCRs with stacks to the list, one for each CPU that may come. */
+/* Appends PCRs with stacks to the list, one for each CPU that may come, as long as there is memory. */
 static void prepare(unsigned count) {
     struct pcr *last = smp_first;
-    for (unsigned n = 1; n <= count; n++) {
-        uint64_t frame = frame_alloc(), stack = kernel_stack_alloc();
-        if (!frame || !stack)
-            break; /* CPUs that find none park, and are reported as silent */
-        last = last->next = phys_to_virt(frame);
-        last->cpu = n;
+    for (unsigned n = 1; n <= count && frame_count_free() > FRAMES_PER_CPU; n++) {
+        last = last->next = phys_to_virt(frame_alloc());
         gdt_fill(last->gdt, &last->tss); /* here, or all CPUs would stand in line for their interrupt stacks */
-        last->tss.rsp0 = stack;
+        last->cpu = n;
+        last->tss.rsp0 = kernel_stack_alloc();
     }
     ap_unclaimed = smp_first->next;
 }

@@ -15,7 +15,7 @@ struct table_register {
 /* Alike on all CPUs. */
 struct common {
     uint64_t cr0, cr3, cr4, efer, star, lstar, cstar, sfmask, sysenter_cs, kernel_gs;
-    uint64_t idt_base, idt_limit, gdt_limit, cs, data_selectors, tr;
+    uint64_t idt_base, idt_limit, gdt_limit, cs, data_selectors, tr, lint1;
 };
 
 static struct common common[CPUS_MAX];
@@ -51,6 +51,7 @@ static void record(void) {
         .cs = cs,
         .data_selectors = ss | ds | es | fs | gs,
         .tr = tr,
+        .lint1 = lapic_read(LAPIC_LVT_LINT1), /* an APIC that is off keeps it masked (seen in Bochs) */
     };
     own[cpu] = (struct own){.gs_base = rdmsr(MSR_GS_BASE),
                             .gdt_base = gdtr.base,
@@ -93,6 +94,7 @@ TEST(all_cpus) {
     /* mutant kernel/syscall_init.c: wrmsr(MSR_SFMASK, SFMASK); =>
        wrmsr(MSR_SFMASK, rdmsr(MSR_GS_BASE) >= 0xffffffff80000000 ? SFMASK : SFMASK - 1); */
     ok(alike == cpus, "control registers, MSRs, IDT and selectors are the same on all");
+    ok(common[0].lint1 == LVT_NMI, "the pin for NMIs is open");
     ok(right == cpus, "GS base, GDT, TSS and APIC id are each one's own");
     ok(stacks == cpus, "no two share an interrupt stack, and each names its PCR");
     ok(numbers == cpus, "they are numbered without gaps");
