@@ -46,6 +46,17 @@ def test_every_cpu_can_make_system_calls(broken):
     assert ([task.status for task in result.tasks] == [0] * 8) is not broken
 
 
+@pytest.mark.needs("bochs")
+@sound_and_broken
+def test_nmi_pin_is_open_on_every_cpu(broken):
+    """While a local APIC is off, its LVTs stay masked whatever is written, and INIT leaves it off. Bochs knows that."""
+    switch_on = "    lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);"
+    divide = "    lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_16);\n"
+    late = variant("apic-on-late", "05", "kernel/lapic.c", (switch_on, "   "), (divide, f"{divide}{switch_on}\n"))
+    options = ["--append", "selftest", "--emulator", "bochs", "--cpus", "2", *on_top(late if broken else "")]
+    assert (attempt("05", [], *options).code == 0) is not broken
+
+
 def test_silent_cpu_is_left_out():
     """The one that takes the first PCR halts before it has said anything. (Seen to fail without the time-out.)"""
     text = "    mov     rdi, rax\n"

@@ -52,6 +52,35 @@ def test_page_tables_are_given_back(broken):
     assert ([task.status for task in result.tasks] == [0]) is not broken
 
 
+@sound_and_broken
+def test_writev_stops_where_a_part_is_cut(broken):
+    """What follows would seem to be written at another place than it was."""
+    changed = variant("goes-on", "05", "kernel/syscall.c", ("whole = there && written == (long)part.size;", "whole = there;"))
+    log = good_boot("05", ["cut"], *PROGRAMS, *on_top(changed if broken else "")).log
+    assert (b"\nabc\ncut: writev gives 4\n" in log and b"second" not in log) is not broken
+
+
+@sound_and_broken
+def test_fault_on_the_kernels_side_of_a_copy_is_reported(broken):
+    """Only a program's address may be wrong: a wrong one of the kernel's own is no error of the program."""
+    files = [change("05", "kernel/syscall.c", ("copy_to_user(frame->rdi, &cpu,", "copy_to_user(frame->rdi, (void *)STACK_BASE,")),
+             change("05", "kernel/user_copy.c", *[(" || read_cr2() >= USER_TOP)", ")")] * broken)]
+    result = attempt("05", ["spread"], *on_top(layer("bad-source" + "-hidden" * broken, *files)))
+    assert (b"panic: CPU 0: #PF (page fault) in ring 0" in result.log) is not broken
+
+
+@sound_and_broken
+def test_boot_information_in_memory_that_no_map_names(broken):
+    """The map leaves out what lies below 17 MiB, where GRUB puts its information and the modules."""
+    files = [change("05", "kernel/multiboot2.c", ("    if (memory->base > DIRECT_SIZE)\n",
+             "    if (memory->base == 0x100000) {\n        memory->base += 16 << 20;\n        memory->length -= 16 << 20;\n"
+             "    }\n    if (memory->base > DIRECT_SIZE)\n")),
+             change("05", "kernel/paging.c", *[("map_physical(virt_to_phys(info), info->total_size,", "map_physical(0, 0x1000,")]
+                    * broken)]
+    result = attempt("05", ["hello"], *on_top(layer("map-with-a-gap" + "-unmapped" * broken, *files)))
+    assert ([task.status for task in result.tasks] == [0]) is not broken
+
+
 def test_memory_for_few_cpus():
     """What a large module leaves is not enough for 64 CPUs: as many start as it is for, and the kernel goes on to the
     programs. (Seen to fail with FRAMES_PER_CPU 0.)"""
