@@ -34,7 +34,7 @@ def test_return_address_is_checked(emulator, broken):
         assert result.code == 1 and "edge syscall" not in ends(result)
         return
     assert ends(result)["hello"] == ("", 0)
-    assert ends(result)["edge syscall"] == ("#GP" if broken else "return address outside user space", 139)
+    assert ends(result)["edge syscall"] == ("leaving user space" if broken else "return address outside user space", 139)
 
 
 @sound_and_broken

@@ -68,7 +68,8 @@ void trap(struct trap_frame *frame) {
     if (!handled && !by_program)
         trap_panic(frame);
     if (!handled)
-        task_kill(frame, exceptions[vector].name, exceptions[vector].signal);
+        task_kill(frame, frame->rip == USER_TOP ? "leaving user space" : exceptions[vector].name,
+                  exceptions[vector].signal);
     if (from_user(frame))
         user_return(frame);
 }

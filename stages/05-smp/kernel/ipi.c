@@ -3,7 +3,7 @@
 #include <kernel/smp.h>
 
 #define ICR_BUSY     0x1000
-#define STOP_TIMEOUT 100000000 /* ns */
+#define STOP_TIMEOUT 1000000000 /* ns: a second, for a CPU of a busy emulator */
 #define NOBODY       UINT32_MAX
 
 static uint32_t panicking = NOBODY; /* the number of the CPU that stops all others */
