@@ -80,7 +80,7 @@ FUNCTION(boot_fail)
  * Out:  ring 0, 64-bit mode, RSP undefined. The data segments are still the old ones: 64-bit mode does not look at them
  *       until something is loaded. */
 FUNCTION(enter_long_mode)
-    mov     eax, CR4_PAE            /* and nothing else: who knows what was set */
+    mov     eax, CR4_PAE            /* and nothing else, whatever was set */
     mov     cr4, eax
     mov     eax, offset boot_pml4
     mov     cr3, eax

@@ -7,7 +7,11 @@
 
 #define EXTENTS_MAX 128 /* what does not fit in stays unused */
 
-static struct extent { uint64_t start, end; /* physical, page-aligned */ } extents[EXTENTS_MAX]; /* never used so far */
+struct extent {
+    uint64_t start, end; /* physical, page-aligned */
+};
+
+static struct extent extents[EXTENTS_MAX]; /* never used so far; no two overlap */
 static unsigned extent_count;
 static uint64_t free_list; /* given back: each frame begins with the address of the next */
 static uint64_t free_count;

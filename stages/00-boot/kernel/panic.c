@@ -2,7 +2,8 @@
  * addresses.
  * SPDX-License-Identifier: MIT
  *
- * Runs in any state: it trusts no pointer, takes no lock, and a fault in it ends the run at once. */
+ * Runs in any state: it trusts no pointer, waits for no lock that another CPU held, and a fault in it ends the run at
+ * once. */
 #include <kernel/kernel.h>
 #include <kernel/machine.h>
 

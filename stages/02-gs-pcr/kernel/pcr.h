@@ -12,7 +12,7 @@
 #include <kernel/gdt.h>
 
 struct pcr {
-    struct pcr *self;          /* its own address, at offset 0, for code that needs a pointer and not a field */
+    struct pcr *self;          /* its own address, for code that needs a pointer and not a field */
     uint64_t user_rsp;         /* scratch of syscall_entry (stage 03), for the few instructions without a stack */
     uint64_t gdt[GDT_ENTRIES]; /* per CPU, because LTR marks the TSS descriptor busy */
     uint32_t padding;          /* puts tss.rsp0 on an 8-byte boundary */

@@ -20,7 +20,8 @@ void lapic_eoi(void) { lapic_write(LAPIC_EOI, 0); }
 void lapic_init(void) {
     uint64_t base = rdmsr(MSR_APIC_BASE);
     wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-    registers = map_physical(base & PTE_ADDRESS, PAGE_SIZE, PTE_WRITE | PTE_NX | PTE_PCD | PTE_PWT);
+    if (!registers) /* on the boot CPU; the others have theirs at the same address */
+        registers = map_physical(base & PTE_ADDRESS, PAGE_SIZE, PTE_WRITE | PTE_NX | PTE_PCD | PTE_PWT);
     if (!registers || base & APIC_BASE_X2APIC)
         panic("the local APIC (0x%lx) is out of reach, or in x2APIC mode, which ringstep does not know", base);
     trap_handle(VECTOR_SPURIOUS, ignore_spurious);

@@ -31,7 +31,7 @@ bool balance_pull(void) {
     if (longest == this_cpu->self || lock_is_taken(&longest->queue.lock))
         return false;
     uint64_t flags = lock_acquire(&longest->queue.lock);
-    struct task *task = longest->queue.first; /* threads of the kernel stay: their tests count on it */
+    struct task *task = longest->queue.first; /* threads of the kernel stay where they were started */
     task = task && task->space.cr3 ? run_queue_take(&longest->queue) : NULL;
     lock_release(&longest->queue.lock, flags);
     if (task)

@@ -45,12 +45,12 @@ unsigned stop_other_cpus(void) {
             hlt(); /* another CPU panics; its NMI may have come before we did */
         return me;
     }
-    uint64_t end = clock_now() + STOP_TIMEOUT;
-    for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next) {
+    for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
         if (pcr->online && pcr->cpu != me)
             ipi_send(pcr->apic_id, ICR_NMI);
+    uint64_t end = clock_now() + STOP_TIMEOUT;
+    for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
         while (pcr->online && pcr->cpu != me && !READ_ONCE(pcr->stopped) && clock_now() < end)
             pause();
-    }
     return me;
 }

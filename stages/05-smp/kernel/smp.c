@@ -9,7 +9,7 @@
 
 #define MILLISECOND    1000000ul
 #define TIMEOUT        (2000 * MILLISECOND)
-#define FRAMES_PER_CPU 64  /* PCR, five stacks of three, their page tables, the idle task; and some to spare */
+#define FRAMES_PER_CPU 64  /* PCR, five stacks of three frames, their page tables; and some to spare */
 #define APIC_ALL       255 /* not one CPU's id but all of them */
 
 _Static_assert(offsetof(struct pcr, next) == PCR_NEXT, "smp.h");
@@ -54,10 +54,11 @@ static unsigned send_to_silent(const struct acpi_table *madt, uint32_t command) 
     return silent;
 }
 
-/* Appends PCRs with stacks to the list, one for each CPU that may come, as long as there is memory. */
+/* Appends PCRs with stacks to the list, one for each CPU that may come, as long as there is memory: each CPU of the list
+ * is yet to take one frame more, for its idle task. */
 static void prepare(unsigned count) {
     struct pcr *last = smp_first;
-    for (unsigned n = 1; n <= count && frame_count_free() > FRAMES_PER_CPU; n++) {
+    for (unsigned n = 1; n <= count && frame_count_free() > FRAMES_PER_CPU + n; n++) {
         last = last->next = phys_to_virt(frame_alloc());
         gdt_fill(last->gdt, &last->tss); /* here, or all CPUs would stand in line for their interrupt stacks */
         last->cpu = n;
