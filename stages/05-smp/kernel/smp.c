@@ -54,8 +54,8 @@ static unsigned send_to_silent(const struct acpi_table *madt, uint32_t command) 
     return silent;
 }
 
-/* Appends PCRs with stacks to the list, one for each CPU that may come, as long as there is memory: each CPU of the list
- * is yet to take one frame more, for its idle task. */
+/* Appends PCRs with stacks to the list, one for each CPU that may come, as long as there is memory: each of them is yet
+ * to take one frame more, for its idle task. */
 static void prepare(unsigned count) {
     struct pcr *last = smp_first;
     for (unsigned n = 1; n <= count && frame_count_free() > FRAMES_PER_CPU + n; n++) {
