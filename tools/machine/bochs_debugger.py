@@ -203,10 +203,10 @@ class BochsDebugger:
         for number in self.breakpoints():
             self.command(f"d {number}")
 
-    def switch_breakpoint(self, address: int, on: bool) -> None:
-        for number, theirs in self.breakpoints().items():
-            if theirs == address:
-                self.command(f"{'bpe' if on else 'bpd'} {number}")
+    def remove_breakpoints(self, *addresses: int) -> None:
+        for number, address in self.breakpoints().items():
+            if address in addresses:
+                self.command(f"d {number}")
 
     def follow(self, answer: list[str]) -> None:
         """Chooses the CPU that has stopped at a breakpoint, which is not what Bochs does."""

@@ -56,7 +56,7 @@ def finding_line(finding: Finding) -> str:
 
 def next_name(walk: Walk, number: int, kernel: Kernel) -> str:
     if number + 1 == len(walk.points):
-        return "the next time that one of these points is reached; the walk ends here"
+        return f"point 1, {name_of(walk.points[0], kernel)}, when it is reached again; the walk ends here"
     return f"point {number + 2}, {name_of(walk.points[number + 1], kernel)}"
 
 
