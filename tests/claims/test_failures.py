@@ -36,7 +36,8 @@ def test_memory_is_given_back(stage, broken):
     """One program after another takes all that there is, until ENOMEM. The second must get no less than the first: in
     stage 03 it starts when that one has ended, in stage 05 it sleeps meanwhile."""
     changed = variant(f"leak-{stage}", stage, "kernel/task.c", (
-        "address_space_destroy(&task->space);", "(void)task;"))
+        "address_space_destroy(&task->space);\n    " + ("frame" if stage == "03" else "if (task->kernel"),
+        "(void)task;\n    " + ("frame" if stage == "03" else "if (task->kernel")))
     second = "greedy" if stage == "03" else "greedy 3000"
     result = good_boot(stage, ["greedy", second], *PROGRAMS, "--memory", "32", *on_top(changed if broken else ""))
     got = pages(result.log)
@@ -55,7 +56,7 @@ def test_page_tables_are_given_back(broken):
 @sound_and_broken
 def test_writev_stops_where_a_part_is_cut(broken):
     """What follows would seem to be written at another place than it was."""
-    changed = variant("goes-on", "05", "kernel/syscall.c", ("whole = there && written == (long)part.size;", "whole = there;"))
+    changed = variant("goes-on", "05", "kernel/syscall.c", ("        if (done < (long)part[1])\n            break;\n", ""))
     log = good_boot("05", ["cut"], *PROGRAMS, *on_top(changed if broken else "")).log
     assert (b"\nabc\ncut: writev gives 4\n" in log and b"second" not in log) is not broken
 

@@ -58,6 +58,8 @@ static void try_write(void) {
     struct iovec empty = {(void *)text, 0};
     struct iovec too_long[2] = {{(void *)text, SSIZE_MAX}, {(void *)text, 1}};
     struct iovec negative = {(void *)text, (size_t)-1};
+    struct iovec second_negative[2] = {{(void *)text, 4}, {(void *)text, (size_t)-1}};
+    struct iovec second_of_kernel[2] = {{(void *)text, 4}, {(void *)KERNEL, 4}};
 
     munmap(page, 4096);
     TRY(SYS_write, 99, text, 4);
@@ -88,6 +90,8 @@ static void try_write(void) {
     TRY(SYS_writev, 1, &bad_base, 1);
     TRY(SYS_writev, 1, &negative, 1);
     TRY(SYS_writev, 1, too_long, 2);
+    TRY(SYS_writev, 1, second_negative, 2);
+    TRY(SYS_writev, 1, second_of_kernel, 2);
 }
 
 static void try_others(void) {

@@ -23,11 +23,10 @@ void format_text(void (*put)(char), const char *format, va_list arguments) {
         }
         char pad = *++format == '0' ? '0' : ' ';
         unsigned width = 0;
-        bool wide = false;
         for (; *format >= '0' && *format <= '9'; format++)
             width = width * 10 + (unsigned)(*format - '0');
-        for (; *format == 'l'; format++)
-            wide = true;
+        bool wide = *format == 'l';
+        format += wide;
         uint64_t number;
         switch (*format) {
         case 'u':
@@ -39,8 +38,6 @@ void format_text(void (*put)(char), const char *format, va_list arguments) {
             for (const char *c = va_arg(arguments, const char *); *c; c++)
                 put(*c);
             break;
-        case '\0':
-            return;
         default: /* %%, and what we do not know as it stands */
             put(*format);
         }

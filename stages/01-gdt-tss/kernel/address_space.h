@@ -37,6 +37,11 @@ void *user_page(const struct address_space *space, uint64_t address, bool write)
 /* Copies into the program's memory, writable for it or not; for loading. All of the range is mapped. */
 void user_fill(struct address_space *space, uint64_t address, const void *data, size_t size);
 
+/* Does all of it lie where programs may have memory? */
+static inline bool in_user_space(uint64_t address, uint64_t size) {
+    return address <= USER_TOP && size <= USER_TOP - address;
+}
+
 /* user_copy.c: the only way by which a system call touches a program's memory. False if any byte of the program's
  * range is not the program's own to read, or to write; then part of it may have been copied. Of the current task's
  * memory. */

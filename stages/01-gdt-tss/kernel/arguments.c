@@ -9,9 +9,11 @@ const char *arguments_parse(struct arguments *arguments, const char *line) {
     arguments->count = arguments->size = 0;
     if (strlen(line) >= ARGUMENTS_SIZE) /* no word gets longer by losing its quotes */
         return "its command line is too long";
-    while (*line == ' ')
-        line++;
-    while (*line) {
+    for (;;) {
+        while (*line == ' ')
+            line++;
+        if (!*line)
+            return NULL;
         bool quoted = false;
         for (; *line && (quoted || *line != ' '); line++) {
             if (*line == '\\' && line[1])
@@ -23,10 +25,7 @@ const char *arguments_parse(struct arguments *arguments, const char *line) {
         }
         arguments->text[arguments->size++] = '\0';
         arguments->count++;
-        while (*line == ' ')
-            line++;
     }
-    return NULL;
 }
 
 void arguments_join(struct arguments *arguments) {

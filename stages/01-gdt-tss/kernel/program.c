@@ -11,18 +11,10 @@
 enum { AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_ENTRY = 9, AT_SECURE = 23, AT_RANDOM = 25 };
 
 static const struct multiboot2_info *boot_info;
-static const struct multiboot2_module *module; /* the next to load; NULL behind the last */
+static const struct multiboot2_module *module; /* the last one that was looked at */
 static unsigned module_number;
 
-static void next_module(void) {
-    module = multiboot2_find(boot_info, MULTIBOOT2_MODULE, module);
-    module_number++;
-}
-
-void program_init(const struct multiboot2_info *info) {
-    boot_info = info;
-    next_module();
-}
+void program_init(const struct multiboot2_info *info) { boot_info = info; }
 
 static const char *load_segments(struct address_space *space, const struct elf *elf) {
     struct elf_segment s;
@@ -94,23 +86,13 @@ static const char *load(struct task *task) {
     return NULL;
 }
 
-/* Without a command line a program still has a name: module<N>. */
-static void name_module(struct arguments *arguments) {
-    char name[20] = "", *start = name + sizeof(name) - 1;
-    for (unsigned n = module_number; n; n /= 10)
-        *--start = (char)('0' + n % 10);
-    start -= strlen("module");
-    memcpy(start, "module", strlen("module"));
-    arguments_parse(arguments, start);
-}
-
 /* The module as a task of its own; NULL, and a line that says why, if it cannot be. */
 static struct task *load_module(void) {
     const char *line = multiboot2_string(&module->tag, module->string);
     struct task *task = task_create();
     const char *error = task ? arguments_parse(&task->arguments, line) : "not enough memory";
     if (!error && !task->arguments.count)
-        name_module(&task->arguments);
+        error = arguments_parse(&task->arguments, "module"); /* every program has a name */
     if (!error)
         error = load(task);
     if (!error)
@@ -123,7 +105,9 @@ static struct task *load_module(void) {
 
 struct task *program_next(void) {
     struct task *task = NULL;
-    for (; module && !task; next_module())
+    while (!task && (module = multiboot2_find(boot_info, MULTIBOOT2_MODULE, module))) {
+        module_number++;
         task = load_module();
+    }
     return task;
 }

@@ -17,7 +17,7 @@ struct task;
 /* Where the modules are found. */
 void program_init(const struct multiboot2_info *info);
 
-/* The next program in the modules' order, loaded and ready to start; NULL after the last. A module that cannot be
+/* The next program in the modules' order, loaded and ready to start; NULL once after the last. A module that cannot be
  * loaded is passed over with a line that says why. */
 struct task *program_next(void);
 

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/syscall.h>
 
-#define IOV_MAX 1024
+#define IOV_MAX   1024
+#define PIECE_MAX 256 /* characters printed with interrupts off */
 
 void syscall_dispatch(struct trap_frame *frame) {
     count_syscall();
@@ -11,64 +12,69 @@ void syscall_dispatch(struct trap_frame *frame) {
     frame->rax = (uint64_t)(function ? function(frame) : -ENOSYS);
 }
 
-/* What a write() or writev() has taken over from the program and not yet printed. A line comes out in one piece,
- * whatever other CPUs and the kernel print meanwhile. */
-struct output {
-    size_t size;
-    char text[256];
-};
+/* Standard output and standard error; int, so the upper half of the register does not count. */
+static bool is_console(uint64_t descriptor) { return (uint32_t)descriptor == 1 || (uint32_t)descriptor == 2; }
 
-static void print_output(struct output *output) {
-    uint64_t flags = lock_acquire(&console_lock);
-    console_write(output->text, output->size);
-    lock_release(&console_lock, flags);
-    output->size = 0;
-}
-
-static long take_output(struct output *output, uint64_t from, uint64_t size) {
-    if (from > USER_TOP || size > USER_TOP - from)
-        return -EFAULT; /* the whole of it is checked first, though not all of it will be written */
+/* With console_lock held, so that a line comes out in one piece, whatever other CPUs and the kernel print. It is let go
+ * behind each line and within a long one: interrupts are off meanwhile. */
+static long print_from_user(uint64_t from, uint64_t size, uint64_t flags) {
     for (uint64_t done = 0; done < size; done++) {
-        char *c = &output->text[output->size];
-        if (!copy_from_user(c, from + done, 1))
+        char c;
+        if (!copy_from_user(&c, from + done, 1))
             return done ? (long)done : -EFAULT;
-        if (++output->size == sizeof(output->text) || *c == '\n')
-            print_output(output);
+        console_put(c);
+        if (c == '\n' || done % PIECE_MAX == PIECE_MAX - 1) {
+            lock_release(&console_lock, flags);
+            lock_acquire(&console_lock);
+        }
     }
     return (long)size;
 }
 
-/* Standard output and standard error; int, so the upper half of the register does not count. */
-static bool is_console(uint64_t descriptor) { return (uint32_t)descriptor == 1 || (uint32_t)descriptor == 2; }
-
 long sys_write(struct trap_frame *frame) {
     if (!is_console(frame->rdi))
         return -EBADF;
-    struct output output = {.size = 0};
-    long written = take_output(&output, frame->rsi, frame->rdx);
-    print_output(&output);
+    if (!in_user_space(frame->rsi, frame->rdx))
+        return -EFAULT;
+    uint64_t flags = lock_acquire(&console_lock);
+    long written = print_from_user(frame->rsi, frame->rdx, flags);
+    lock_release(&console_lock, flags);
     return written;
 }
 
+/* Once through all parts of a writev(): checks them, or prints them up to one that is cut short. */
+static long walk_parts(struct trap_frame *frame, bool print, uint64_t flags) {
+    uint64_t part[2]; /* as in struct iovec: address and size */
+    long total = 0;
+    for (uint64_t n = 0; n < frame->rdx; n++) {
+        if (!copy_from_user(part, frame->rsi + n * sizeof(part), sizeof(part)))
+            return -EFAULT;
+        if ((int64_t)part[1] < 0)
+            return -EINVAL;
+        if (!in_user_space(part[0], part[1]))
+            return -EFAULT;
+        long done = print ? print_from_user(part[0], part[1], flags) : (long)part[1];
+        if (done < 0)
+            return total ? total : done;
+        total += done;
+        if (done < (long)part[1])
+            break;
+    }
+    return total;
+}
+
 long sys_writev(struct trap_frame *frame) {
-    struct output output = {.size = 0};
-    struct {
-        uint64_t base, size;
-    } part;
-    long total = 0, written = 0;
-    bool whole = true;
     if (!is_console(frame->rdi))
         return -EBADF;
     if (frame->rdx > IOV_MAX)
         return -EINVAL;
-    for (uint64_t i = 0; i < frame->rdx && whole; i++) {
-        bool there = copy_from_user(&part, frame->rsi + i * sizeof(part), sizeof(part));
-        written = !there ? -EFAULT : (int64_t)part.size < 0 ? -EINVAL : take_output(&output, part.base, part.size);
-        total += written > 0 ? written : 0;
-        whole = there && written == (long)part.size; /* behind a part that was cut short nothing may follow */
-    }
-    print_output(&output);
-    return total ? total : written;
+    long result = walk_parts(frame, false, 0);
+    if (result < 0)
+        return result;
+    uint64_t flags = lock_acquire(&console_lock);
+    result = walk_parts(frame, true, flags);
+    lock_release(&console_lock, flags);
+    return result;
 }
 
 /* The console is no terminal: a C library that asks for its size then buffers as it does for a pipe. */

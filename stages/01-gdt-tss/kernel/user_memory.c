@@ -37,7 +37,7 @@ long sys_mmap(struct trap_frame *frame) {
     if (!frame->rsi || frame->r9 % PAGE_SIZE || (fixed && address % PAGE_SIZE) ||
         (type != MAP_PRIVATE && type != MAP_SHARED))
         return -EINVAL;
-    if (frame->rsi > USER_TOP || size / PAGE_SIZE > frame_count_free() || (fixed && address > USER_TOP - size))
+    if (frame->rsi > USER_TOP || size / PAGE_SIZE > frame_count_free() || (fixed && !in_user_space(address, size)))
         return -ENOMEM;
     if (fixed && !address)
         return -EPERM; /* a null pointer must fault */
@@ -51,7 +51,7 @@ long sys_mmap(struct trap_frame *frame) {
 
 long sys_munmap(struct trap_frame *frame) {
     uint64_t address = frame->rdi, size = frame->rsi;
-    if (address % PAGE_SIZE || !size || address > USER_TOP || size > USER_TOP - address)
+    if (address % PAGE_SIZE || !size || !in_user_space(address, size))
         return -EINVAL;
     user_unmap(&current()->space, address, page_align_up(size));
     return 0;

@@ -11,8 +11,6 @@ size_t user_copy_bytes(void *to, const void *from, size_t size);
 extern char user_copy_bytes_access[] __asm__("user_copy_bytes.step1");
 extern char user_copy_bytes_fault[] __asm__("user_copy_bytes.step2");
 
-static bool in_user_space(uint64_t address, size_t size) { return address <= USER_TOP && size <= USER_TOP - address; }
-
 bool copy_from_user(void *to, uint64_t from, size_t size) {
     return in_user_space(from, size) && user_copy_bytes(to, (const void *)from, size) == 0;
 }

@@ -64,7 +64,7 @@ TEST(copies_that_end_early) {
 TEST(addresses_that_are_not_the_programs) {
     char buffer[16] = "";
     enter_space();
-    /* mutant kernel/user_copy.c: address <= USER_TOP && size => size */
+    /* mutant kernel/address_space.h: address <= USER_TOP && size => size */
     ok(!copy_from_user(buffer, (uint64_t)copy_from_user, 1), "no kernel text");
     ok(!copy_to_user((uint64_t)buffer, buffer, 1), "no kernel stack");
     ok(!copy_from_user(buffer, DIRECT_BASE, 1), "no physical memory");

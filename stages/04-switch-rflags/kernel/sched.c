@@ -74,7 +74,7 @@ void switch_end(void) {
     this_cpu->previous = NULL;
     lock_release(&this_queue()->lock, 0); /* this CPU's, which may not be the one on which the task was left */
     if (previous && previous->state == TASK_DEAD)
-        task_reap(previous);
+        task_destroy(previous);
 }
 
 void schedule(void) {

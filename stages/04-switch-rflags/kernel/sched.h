@@ -40,8 +40,9 @@ void switch_end(void);
  * Returns the RSP to load. */
 uint64_t switch_first_stack(uint64_t top, void (*begin)(void), uint64_t rbx);
 
-/* Where a program's task begins, with its frame on the stack (switch.S). */
+/* Where a task begins (switch.S): a program's, with its frame on the stack; a thread's, with its function in rbx. */
 void task_begin(void);
+void thread_begin(void);
 
 /* clock.c: time since power-on, by the CPU's time-stamp counter, and the tick, by which nobody runs for ever. */
 

@@ -44,3 +44,11 @@ FUNCTION(task_begin)
                           mov     rdi, rsp
                           call    user_return
                           jmp     interrupt_return
+
+/* A thread of the kernel begins here, by the same `ret`.
+ * In:   rbx = its function; IF=0, the run queue locked by the task before. */
+FUNCTION(thread_begin)
+                          call    switch_end
+                          sti
+                          call    rbx
+                          call    task_end

@@ -5,7 +5,7 @@
 _Static_assert(sizeof(struct task) <= PAGE_SIZE, "a task is kept in one page");
 
 static unsigned last_id;
-static unsigned alive = 1; /* started and not yet destroyed; the 1 is task_start_all() itself */
+static unsigned alive = 1; /* created and not yet destroyed; the 1 is task_start_all() itself */
 
 struct task *task_create(void) {
     uint64_t frame = frame_alloc();
@@ -13,11 +13,22 @@ struct task *task_create(void) {
         return NULL;
     struct task *task = phys_to_virt(frame);
     task->id = ++last_id;
+    __atomic_fetch_add(&alive, 1, __ATOMIC_RELAXED);
     task->kernel_stack_top = kernel_stack_alloc();
     if (task->kernel_stack_top && address_space_create(&task->space))
         return task;
     task_destroy(task);
     return NULL;
+}
+
+struct task *thread_create(void (*function)(void)) {
+    struct task *task = task_create();
+    if (!task)
+        return NULL;
+    address_space_destroy(&task->space); /* it runs in any */
+    task->space.cr3 = 0;
+    task->rsp = switch_first_stack(task->kernel_stack_top, thread_begin, (uint64_t)function);
+    return task;
 }
 
 void task_start(struct pcr *pcr, struct task *task) {
@@ -27,7 +38,6 @@ void task_start(struct pcr *pcr, struct task *task) {
         task->user.fpu = FPU_CLEAN;
         task->rsp = switch_first_stack((uint64_t)frame, task_begin, 0);
     }
-    __atomic_fetch_add(&alive, 1, __ATOMIC_RELAXED);
     sched_add(pcr, task);
 }
 
@@ -47,10 +57,6 @@ void task_destroy(struct task *task) {
     if (task->kernel_stack_top)
         kernel_stack_free(task->kernel_stack_top);
     frame_free(virt_to_phys(task));
-}
-
-void task_reap(struct task *task) {
-    task_destroy(task);
     drop_alive();
 }
 

@@ -25,11 +25,13 @@ struct task {
 /* A task with a kernel stack and an empty address space; NULL without memory. */
 struct task *task_create(void);
 
-/* Gives back a task that was never started, with its memory. */
-void task_destroy(struct task *task);
+/* A task without a program, which runs the function in ring 0 with interrupts on, and ends when that returns. For
+ * task_start(). NULL without memory. */
+struct task *thread_create(void (*function)(void));
 
-/* The same for one that is dead, from another task's stack. After the last one the run ends. */
-void task_reap(struct task *task);
+/* Gives back a task with all its memory: one that was never started, or a dead one, from another task's stack. After
+ * the last one the run ends. */
+void task_destroy(struct task *task);
 
 /* Ends the current task: silently, or with a line that says its exit status. */
 _Noreturn void task_end(void);

@@ -3,7 +3,6 @@
 #include <kernel/lapic.h>
 #include <kernel/sched.h>
 #include <proof/selftest.h>
-#include <proof/threads.h>
 
 #define MILLISECOND 1000000ul
 

@@ -4,7 +4,6 @@
  * The tests run in the idle task; a thread that ends gives the CPU back to it. */
 #include <kernel/sched.h>
 #include <proof/selftest.h>
-#include <proof/threads.h>
 
 #define FLAGS (RFLAGS_DF | RFLAGS_AC | RFLAGS_ID)
 

@@ -67,8 +67,14 @@ static void prepare(unsigned count) {
     ap_unclaimed = smp_first->next;
 }
 
-static void start(const struct acpi_table *madt) {
+void smp_start(const struct multiboot2_info *info) {
     uint64_t begin = clock_now();
+    smp_first = this_cpu->self;
+    join();
+    ipi_init();
+    const struct acpi_table *madt = acpi_find_madt(info);
+    if (!madt)
+        return;
     prepare(send_to_silent(madt, 0));
     memcpy(phys_to_virt(AP_PAGE), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
     send_to_silent(madt, ICR_INIT);
@@ -84,17 +90,7 @@ static void start(const struct acpi_table *madt) {
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
         online += READ_ONCE(pcr->online);
     printk("smp: %u CPUs, after %lu us\n", online, (clock_now() - begin) / 1000);
-}
-
-void smp_start(const struct multiboot2_info *info) {
-    smp_first = this_cpu->self;
-    join();
-    ipi_init();
-    const struct acpi_table *madt = acpi_find_madt(info);
-    uint32_t offset = 0, id;
-    if (madt)
-        start(madt);
-    while (madt && madt_next_cpu(madt, &offset, &id))
+    for (uint32_t offset = 0, id; madt_next_cpu(madt, &offset, &id);)
         if (!is_online(id))
             printk("smp: the CPU with APIC id %u does not answer; it is left out\n", id);
 }

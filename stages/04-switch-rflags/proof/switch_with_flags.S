@@ -1,14 +1,6 @@
-/* threads.S: how a thread of the kernel begins, and a switch with flags that C cannot have. Used by threads.c.
+/* switch_with_flags.S: a switch with flags that C cannot have. Used by flags.c and the self-tests.
  * SPDX-License-Identifier: MIT */
 #include <kernel/asm.h>
-
-/* A thread of the kernel begins here, by the `ret` of switch_stacks.
- * In:   rbx = its function; IF=0, the run queue locked by the task before it. */
-FUNCTION(thread_begin)
-    call    switch_end
-    sti
-    call    rbx
-    call    task_end
 
 /* uint64_t switch_stacks_with_flags(uint64_t *save_rsp, uint64_t load_rsp, uint64_t flags)
  *

@@ -1,25 +1,13 @@
-/* threads.c: threads of the kernel; two of them, which always run, switch with DF, AC and ID set and clear.
+/* flags.c: two threads of the kernel, which always run; they switch with DF, AC and ID set, and with them clear.
  * SPDX-License-Identifier: MIT
  *
  * Every entry clears DF and AC, so no program can bring them to a switch: what PUSHFQ and POPFQ in switch_stacks() keep
  * apart are threads of the kernel. These two see to it that somebody would notice if they were gone. */
+#include <kernel/sched.h>
 #include <proof/proof.h>
-#include <proof/threads.h>
 
 #define ROUNDS 5
 #define FLAGS  (RFLAGS_DF | RFLAGS_AC | RFLAGS_ID)
-
-void thread_begin(void);
-
-struct task *thread_create(void (*function)(void)) {
-    struct task *task = task_create();
-    if (!task)
-        return NULL;
-    address_space_destroy(&task->space); /* it runs in any */
-    task->space.cr3 = 0;
-    task->rsp = switch_first_stack(task->kernel_stack_top, thread_begin, (uint64_t)function);
-    return task;
-}
 
 /* switch_stacks() with the given flags set at the call; returns those that it came back with, and clears them. */
 uint64_t switch_stacks_with_flags(uint64_t *save_rsp, uint64_t load_rsp, uint64_t flags);
