@@ -59,7 +59,7 @@ def test_a_good_walk_is_read(tmp_path):
     ('why = "Because."', "", "point[0]: 'why' is a required property"),
     ('why = "Because."', 'why = "  "', "point[0].why"),
     ("look =", "lok =", "'lok' was unexpected"),
-    ("syscall_entry.step2", "0x1234", "point[0].at"),
+    ("syscall_entry.step2", "0x12g4", "point[0].at"),
     ("syscall_entry.step2", "syscall_entry.stepp", "point[0].at"),
     ('"cpl == 0"', '"cpl"', "'cpl' is no comparison"),
     ('"cpl == 0"', '"cpl = 0"', "cannot be read"),

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import termios
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Callable, Iterator, Union
 
@@ -21,7 +22,7 @@ from pexpect import EOF, TIMEOUT
 from pexpect.fdpexpect import fdspawn
 
 from . import bochs, run
-from .run import End, MachineError, Request, require, stop
+from .run import End, MachineError, Request, require, stop, with_pc
 
 PROMPT = re.compile(rb"<bochs:\d+> ")
 LINE = re.compile(rb"[^\n]*\r\n")
@@ -39,6 +40,8 @@ REGISTERS = {
 USER_TOP = 1 << 47
 MOST_BREAKPOINTS = 16
 MARGIN = 100            # instructions before a place, within which the way there is looked at step by step
+MOST_STEPS = 10000000    # of a CPU that runs alone
+GOES_ELSEWHERE = re.compile(r"jmp|ret|iret|sysret|ud2|int3|hlt|\(bad\)|nop|xchg\s+ax,ax|cs nop|data16")
 UNITS = {1: "b", 2: "h", 4: "w", 8: "g"}
 
 
@@ -62,13 +65,28 @@ class Missed(DebuggerError):
         self.executed = executed
 
 
-def instruction_after(elf: Path, address: int) -> int:
-    """The address of the instruction behind the one at an address of the kernel."""
-    command = [require("objdump", "binutils"), "-d", "--no-show-raw-insn", f"--start-address={address:#x}",
-               f"--stop-address={address + 32:#x}", str(elf)]
+@lru_cache
+def code_of(elf: Path) -> list[tuple[int, str]]:
+    """The kernel's instructions: address and text."""
+    command = [require("objdump", "binutils"), "-d", "-M", "intel", "--no-show-raw-insn", str(elf)]
     listing = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    addresses = re.findall(r"^\s*([0-9a-f]+):\t", listing, re.MULTILINE)
-    return int(addresses[1], 16) if len(addresses) > 1 else address
+    return [(int(at, 16), text) for at, text in re.findall(r"^\s*([0-9a-f]+):\t(.*)$", listing, re.MULTILINE)]
+
+
+def instruction_after(elf: Path, address: int) -> int:
+    """The address of the instruction below the one at an address of the kernel; the same if there is none."""
+    code = code_of(elf)
+    return next((below for (at, _), (below, _) in zip(code, code[1:]) if at == address), address)
+
+
+def approaches_to(elf: Path, address: int) -> tuple[int, ...]:
+    """The instructions of the kernel after which the CPU may come to an address: the one above it, if that goes on
+    there, and those that jump to it or call it. Empty if these may not be all: nothing leads there, or too much."""
+    code = code_of(elf)
+    above = [at for (at, text), (below, _) in zip(code, code[1:]) if below == address and not GOES_ELSEWHERE.match(text)]
+    jumps = [at for at, text in code if re.match(rf"(?:j\w+|call)\s+(?:0x)?{address:x}\b", text)]
+    found = (*above, *jumps)
+    return found if len(found) < MOST_BREAKPOINTS else ()
 
 
 def symbols_of(elf: Path) -> str:
@@ -82,6 +100,8 @@ def symbols_of(elf: Path) -> str:
 
 class BochsDebugger:
     """One machine in Bochs' debugger."""
+
+    emulator = "bochs"
 
     def __init__(self, request: Request, elf: Path):
         self.cpus = request.cpus
@@ -168,7 +188,7 @@ class BochsDebugger:
         half = len(shows) // 2      # the debugger takes 512 characters
         answer = self.command(";".join(shows[:half])) + self.command(";".join(shows[half:]))
         values = re.findall(r" = (0x[0-9a-f]+)$", "".join(answer), re.MULTILINE)
-        return {name: int(value, 16) for name, value in zip(REGISTERS.values(), values)}
+        return with_pc({name: int(value, 16) for name, value in zip(REGISTERS.values(), values)})
 
     def read(self, address: int, size: int) -> int:
         """A number in memory, at a linear address of the present CPU."""
@@ -211,20 +231,62 @@ class BochsDebugger:
     def follow(self, answer: list[str]) -> None:
         """Chooses the CPU that has stopped at a breakpoint, which is not what Bochs does."""
         stopped = re.search(r"^\((\d+)\) (?:Breakpoint|Magic|Caught)", "".join(answer), re.MULTILINE)
-        if stopped and int(stopped[1]) != self.cpu:
-            self.command(f"set $cpu={stopped[1]}")
+        if stopped:
+            self.choose(int(stopped[1]))
+
+    def choose(self, cpu: int) -> None:
+        if cpu != self.cpu:
+            self.command(f"set $cpu={cpu}")
+
+    def step(self) -> None:
+        """The CPU executes one instruction, the others stand still."""
+        self.command(f"s {self.cpu} 1" if self.cpus > 1 else "s")
+
+    def nmi(self) -> None:
+        """An NMI, which strikes before the next instruction. Only the first CPU can be given one."""
+        if self.cpu:
+            raise DebuggerError(f"Bochs gives an NMI to CPU 0 only, and this is CPU {self.cpu}")
+        self.command("take nmi")
+
+    def run_alone_to(self, address: int) -> None:
+        """Only the present CPU runs, until it is about to execute the instruction at an address. Time stands still."""
+        self.break_at(address)
+        self.command(f"s {self.cpu} {MOST_STEPS}")
+        self.clear_breakpoints()
+        self.check_place(address)
+
+    def check_place(self, address: int) -> None:
+        seen = self.registers()["pc"]
+        if seen != address:
+            raise DebuggerError(f"the machine stopped at {seen:#x} instead of {address:#x}")
 
     def run_to(self, address: int) -> None:
-        """Runs until a CPU is about to execute the instruction at an address."""
+        """Runs until a CPU is about to execute the instruction at an address. With several CPUs Bochs sees one of two
+        breakpoints that follow each other: so it stops there or at the instruction before."""
+        approaches = approaches_to(self.elf, address) if self.cpus > 1 else ()
+        if not approaches:
+            self.run_past(address)
+            return
+        for place in (address, *approaches):
+            self.break_at(place)
+        while True:
+            self.follow(self.command("c"))
+            if self.registers()["pc"] in approaches:
+                self.step()
+            if self.registers()["pc"] not in approaches:
+                break
+        self.clear_breakpoints()
+        self.check_place(address)
+
+    def run_past(self, address: int) -> None:
+        """The same for a place of which it is not known what comes before it."""
         self.break_at(address)
         behind = self.break_behind(address)
         self.follow(self.command("c"))
         self.clear_breakpoints()
-        seen = self.registers()["rip"]
-        if behind and seen == behind:
+        if behind and self.registers()["pc"] == behind:
             raise Missed(address, self.executed())
-        if seen != address:
-            raise DebuggerError(f"the machine stopped at {seen:#x} instead of {address:#x}")
+        self.check_place(address)
 
     def executed(self) -> int:
         """How many instructions the CPU has executed since the machine started."""
@@ -236,7 +298,7 @@ class BochsDebugger:
         with open(self.elf, "rb") as file:
             entry = ELFFile(file).header.e_entry
         try:
-            self.run_to(entry)
+            self.run_past(entry)    # what lies above it is the header, and no code
         except Missed:
             pass                # a little further is as good
         self.command(f"s all {executed - self.executed() - MARGIN}")

@@ -8,7 +8,7 @@ import re
 import socket
 import time
 
-from .run import MachineError
+from .run import MachineError, with_pc
 
 PATIENCE = 60       # seconds until a machine that does not answer is taken for stuck
 # QEMU's names where they are not ours.
@@ -24,11 +24,16 @@ class GdbError(MachineError):
 class Gdbstub:
     """One machine in QEMU, standing still until it is told to run."""
 
+    emulator = "qemu"
+
     def __init__(self, path: str, patience: float = PATIENCE):
         self.socket = connect(path, patience)
         self.received = b""
         self.request(STEP_AS_USUAL)
         self.layout = self.register_layout("target.xml")
+        self.threads = self.request("qfThreadInfo")[1:].split(",")
+        self.cpus = len(self.threads)
+        self.cpu = 0                # the one that registers and memory are read of
 
     def close(self) -> None:
         self.socket.close()
@@ -77,7 +82,7 @@ class Gdbstub:
         for name, size in self.layout:
             registers[NAMES.get(name, name)] = int.from_bytes(data[:size], "little")
             data = data[size:]
-        return registers
+        return with_pc(registers)
 
     def read(self, address: int, size: int) -> int:
         """A number in memory, at a linear address of the present CPU."""
@@ -93,25 +98,42 @@ class Gdbstub:
             raise GdbError(f"the machine did not stop but answered '{answer}'")
         stopped = re.search(r"thread:([^;]+)", answer)
         if stopped:
-            self.request(f"Hg{stopped[1]}")
+            self.choose(self.threads.index(stopped[1]))
+
+    def choose(self, cpu: int) -> None:
+        self.cpu = cpu
+        self.request(f"Hg{self.threads[cpu]}")
 
     def step(self) -> None:
-        """Executes one instruction. QEMU sometimes comes back before it has begun, after an interrupt for example."""
-        before = self.registers()["rip"]
-        self.resume("s")
-        if self.registers()["rip"] == before:
-            self.resume("s")
+        """The CPU executes one instruction, the others stand still. QEMU sometimes comes back before it has begun, after
+        an interrupt for example."""
+        before = self.registers()["pc"]
+        self.resume(f"vCont;s:{self.threads[self.cpu]}")
+        if self.registers()["pc"] == before:
+            self.resume(f"vCont;s:{self.threads[self.cpu]}")
 
     def run_to(self, address: int) -> None:
         """Runs until a CPU is about to execute the instruction at an address, for the next time if it stands there."""
-        if self.registers()["rip"] == address:
+        self.run("c", address)
+
+    def run_alone_to(self, address: int) -> None:
+        """The same, and only the present CPU runs."""
+        self.run(f"vCont;c:{self.threads[self.cpu]}", address)
+
+    def run(self, how: str, address: int) -> None:
+        if self.registers()["pc"] == address:
             self.step()
-        self.request(f"Z1,{address:x},1")
-        self.resume("c")
-        self.request(f"z1,{address:x},1")
-        seen = self.registers()["rip"]
+        if self.registers()["pc"] != address:
+            self.request(f"Z1,{address:x},1")
+            self.resume(how)
+            self.request(f"z1,{address:x},1")
+        seen = self.registers()["pc"]
         if seen != address:
             raise GdbError(f"the machine stopped at {seen:#x} instead of {address:#x}")
+
+    def nmi(self) -> None:
+        """An NMI, which strikes before the next instruction."""
+        self.monitor("nmi")
 
     def monitor(self, command: str) -> str:
         """Gives QEMU's monitor a command, such as nmi; its text comes in packets that begin with an O."""

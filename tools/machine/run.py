@@ -86,3 +86,10 @@ def stop(process: subprocess.Popen) -> None:
 
 def say(text: str) -> None:
     print(f"tools/boot: {text}", file=sys.stderr, flush=True)
+
+
+def with_pc(registers: dict[str, int]) -> dict[str, int]:
+    """Adds pc, the linear address of the next instruction: RIP, or in real mode, which has PE in CR0 clear, IP in the
+    segment CS."""
+    real_mode = not registers["cr0"] & 1
+    return {**registers, "pc": registers["rip"] + (registers["cs"] << 4 if real_mode else 0)}

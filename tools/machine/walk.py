@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import ast
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Iterator, Protocol
+from typing import Iterator, Protocol, Union
 
 import jsonschema
 
@@ -24,6 +24,7 @@ from .structures import Structures
 from .symbols import Symbols
 
 SCHEMA = ROOT / "docs/formats/walk.schema.json"
+MOST_PASSES = 1000      # of a place, until its condition holds
 
 
 class WalkError(Exception):
@@ -38,6 +39,11 @@ class Point:
     why: str
     look: tuple[str, ...] = ()
     expect: tuple[str, ...] = ()
+    cpu: Union[int, None] = None    # the CPU that comes here; None: that of the point before
+    run: str = "alone"              # from the point before: that CPU alone, or "all" of them
+    when: str = ""                  # a comparison: it is not this point until it holds
+    nmi: bool = False               # on the way here, an NMI strikes at the point before
+    only: str = ""                  # the emulator that comes here, where they differ
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,10 @@ class Walk:
     points: tuple[Point, ...]
     run: Run = Run()
 
+    def seen_in(self, emulator: str) -> "Walk":
+        """The walk as this emulator goes it."""
+        return replace(self, points=tuple(point for point in self.points if point.only in ("", emulator)))
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -71,7 +81,17 @@ class Finding:
 class Debugger(Protocol):
     """What a walk needs of a debugger."""
 
+    emulator: str
+    cpus: int
+    cpu: int                        # the one that registers() and read() are about
+
+    def choose(self, cpu: int) -> None: ...
+
     def run_to(self, address: int) -> None: ...
+
+    def run_alone_to(self, address: int) -> None: ...
+
+    def nmi(self) -> None: ...
 
     def registers(self) -> dict[str, int]: ...
 
@@ -92,8 +112,9 @@ def load_walk(path: Path) -> Walk:
         for point in data["point"]:
             for text in point.get("look", []):
                 parse(text)
-            for text in point.get("expect", []):
+            for text in [*point.get("expect", []), *([point["when"]] if "when" in point else [])]:
                 check_comparison(text)
+            parse(point["at"])
     except tomllib.TOMLDecodeError as error:
         raise WalkError(f"{path}: {error}") from None
     except jsonschema.ValidationError as error:
@@ -101,7 +122,7 @@ def load_walk(path: Path) -> Walk:
         raise WalkError(f"{path}{place and ': ' + place.lstrip('.')}: {error.message}") from None
     except ExpressionError as error:
         raise WalkError(f"{path}: {error}") from None
-    points = [Point(point["at"], point["why"], tuple(point.get("look", ())), tuple(point.get("expect", ())))
+    points = [Point(**{key: tuple(value) if isinstance(value, list) else value for key, value in point.items()})
               for point in data["point"]]
     run = data.get("run", {})
     return Walk(path.stem, data["title"], tuple(points),
@@ -145,11 +166,33 @@ class Kernel:
 def follow(walk: Walk, kernel: Kernel, debugger: Debugger) -> Iterator[tuple[Point, View]]:
     """Runs from point to point and gives what there is to see at each."""
     view = None
-    for point in walk.points:
-        address = kernel.address_of(point, view)
-        debugger.run_to(address)
-        view = kernel.view(debugger)
+    for point in walk.seen_in(debugger.emulator).points:
+        view = come_to(point, view, kernel, debugger)
         yield point, view
+
+
+def come_to(point: Point, before: Union[View, None], kernel: Kernel, debugger: Debugger) -> View:
+    """Runs on to a point; `before` is what was to be seen at the one before it, None for the first."""
+    address = kernel.address_of(point, before)
+    alone = before is not None and debugger.cpus > 1 and point.run == "alone"
+    if point.nmi:
+        debugger.nmi()
+    moved = point.cpu is not None and point.cpu != debugger.cpu
+    if alone and moved:
+        debugger.choose(point.cpu)
+        if debugger.registers()["pc"] == address:   # it has stood there all the time
+            return kernel.view(debugger)
+    for _ in range(MOST_PASSES):
+        (debugger.run_alone_to if alone else debugger.run_to)(address)
+        view = kernel.view(debugger)
+        if arrived(point, view, debugger.cpu):
+            return view
+    raise WalkError(f"{point.at} was passed {MOST_PASSES} times, and never on CPU {point.cpu} with {point.when}")
+
+
+def arrived(point: Point, view: View, cpu: int) -> bool:
+    """Is it this point, at whose address a CPU stands?"""
+    return point.cpu in (None, cpu) and (not point.when or finding(point.when, view).holds)
 
 
 def findings(point: Point, view: View) -> list[Finding]:
