@@ -36,7 +36,7 @@ help:
 #: make                 build every stage (STAGE=03 builds that one)
 #: make run             boot a stage in QEMU; the terminal is its serial console (Ctrl-A, then X quits)
 #: make bochs           boot it in Bochs
-#: make step            step through it in the Bochs debugger (WALK=name)
+#: make step            step through it in the Bochs debugger (WALK=name, or none)
 #: make test            run all tests (TESTS=tests/boot runs some)
 #: make iso             build/ringstep.iso, with a menu of all stages
 #: make tree            which file of the kernel comes from which stage

@@ -29,7 +29,7 @@ def test_what_a_walk_says_is_there(stage, path, emulator, tmp_path):
             seen.append(point)
             wrong = [f"{finding.expected}: {finding.seen}" for finding in findings(point, view) if not finding.holds]
             assert not wrong, point.at
-    assert seen == list(walk.points)
+    assert seen == list(walk.seen_in(emulator).points)
 
 
 @pytest.mark.parametrize("emulator", EMULATORS)

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import termios
 import time
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Callable, Iterator, Union
@@ -219,10 +220,6 @@ class BochsDebugger:
         lines = re.findall(r"^\s*(\d+) lbreakpoint .*(0x[0-9a-f]+)", "".join(self.command("blist")), re.MULTILINE)
         return {number: int(address, 16) for number, address in lines}
 
-    def clear_breakpoints(self) -> None:
-        for number in self.breakpoints():
-            self.command(f"d {number}")
-
     def remove_breakpoints(self, *addresses: int) -> None:
         for number, address in self.breakpoints().items():
             if address in addresses:
@@ -250,10 +247,20 @@ class BochsDebugger:
 
     def run_alone_to(self, address: int) -> None:
         """Only the present CPU runs, until it is about to execute the instruction at an address. Time stands still."""
-        self.break_at(address)
-        self.command(f"s {self.cpu} {MOST_STEPS}")
-        self.clear_breakpoints()
+        with self.breaking_at(address):
+            self.command(f"s {self.cpu} {MOST_STEPS}")
         self.check_place(address)
+
+    @contextmanager
+    def breaking_at(self, *addresses: int) -> Iterator[None]:
+        """With breakpoints there for the time being. Those that a person has set stay."""
+        mine = set(addresses) - set(self.breakpoints().values())
+        for address in mine:
+            self.break_at(address)
+        try:
+            yield
+        finally:
+            self.remove_breakpoints(*mine)
 
     def check_place(self, address: int) -> None:
         seen = self.registers()["pc"]
@@ -267,24 +274,21 @@ class BochsDebugger:
         if not approaches:
             self.run_past(address)
             return
-        for place in (address, *approaches):
-            self.break_at(place)
-        while True:
-            self.follow(self.command("c"))
-            if self.registers()["pc"] in approaches:
-                self.step()
-            if self.registers()["pc"] not in approaches:
-                break
-        self.clear_breakpoints()
+        with self.breaking_at(address, *approaches):
+            while True:
+                self.follow(self.command("c"))
+                if self.registers()["pc"] in approaches:
+                    self.step()
+                if self.registers()["pc"] not in approaches:
+                    break
         self.check_place(address)
 
     def run_past(self, address: int) -> None:
         """The same for a place of which it is not known what comes before it."""
-        self.break_at(address)
-        behind = self.break_behind(address)
-        self.follow(self.command("c"))
-        self.clear_breakpoints()
-        if behind and self.registers()["pc"] == behind:
+        behind = instruction_after(self.elf, address) if self.cpus > 1 else address
+        with self.breaking_at(address, behind):
+            self.follow(self.command("c"))
+        if behind != address and self.registers()["pc"] == behind:
             raise Missed(address, self.executed())
         self.check_place(address)
 
@@ -303,7 +307,7 @@ class BochsDebugger:
             pass                # a little further is as good
         self.command(f"s all {executed - self.executed() - MARGIN}")
         for _ in range(2 * MARGIN):
-            if self.registers()["rip"] == address:
+            if self.registers()["pc"] == address:
                 return
             self.command("s")
         raise Missed(address, executed)

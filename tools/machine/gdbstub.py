@@ -31,7 +31,7 @@ class Gdbstub:
         self.received = b""
         self.request(STEP_AS_USUAL)
         self.layout = self.register_layout("target.xml")
-        self.threads = self.request("qfThreadInfo")[1:].split(",")
+        self.threads = self.thread_names()
         self.cpus = len(self.threads)
         self.cpu = 0                # the one that registers and memory are read of
 
@@ -75,6 +75,14 @@ class Gdbstub:
             text += part[1:]
             if not part.startswith("m"):        # an l marks the last part
                 return text
+
+    def thread_names(self) -> list[str]:
+        """Each CPU is a thread of GDB's."""
+        names, answer = [], self.request("qfThreadInfo")
+        while answer.startswith("m"):
+            names += answer[1:].split(",")
+            answer = self.request("qsThreadInfo")
+        return names
 
     def registers(self) -> dict[str, int]:
         data = bytes.fromhex(self.request("g"))

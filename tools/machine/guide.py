@@ -25,14 +25,14 @@ def paragraph(text: str) -> str:
 
 def where(kernel: Kernel, view: View) -> str:
     """Symbol and source line of the present instruction, as far as it is the kernel's, and the ring."""
-    rip = view.registers["rip"]
+    rip = view.registers["pc"]
     ring = f"ring {view.named('cpl')}"
     if not kernel.has_code_at(rip):
         return f"{rip:#x}, not in the kernel, {ring}"
     return f"{kernel.symbols.describe(rip, rip).replace('+0x0 ', ' ')}, {ring}"
 
 
-def point_text(walk: Walk, number: int, place: str, kernel: Kernel, view: View) -> str:
+def point_text(walk: Walk, number: int, place: str, kernel: Kernel, view: View, cpus: int = 1) -> str:
     """Everything about a point at which the machine stands; `place` is what where() says of it."""
     point = walk.points[number]
     lines = [f"=== {walk.title}, point {number + 1} of {len(walk.points)}: {name_of(point, kernel)}",
@@ -41,8 +41,28 @@ def point_text(walk: Walk, number: int, place: str, kernel: Kernel, view: View) 
         lines += ["", "    Look at:", *[line for text in point.look for line in value_lines(text, kernel, view)]]
     if point.expect:
         lines += ["", "    Here this holds:", *[finding_line(finding) for finding in findings(point, view)]]
-    return "\n".join([*lines, "", "    Type next:", f"      c    on to {next_name(walk, number, kernel)}",
+    return "\n".join([*lines, "", "    Type next:", *going_on(walk, number, kernel, cpus),
                       f"      {USUAL}", f"      {ALSO}"])
+
+
+def going_on(walk: Walk, number: int, kernel: Kernel, cpus: int) -> list[str]:
+    """The command that leads to the next point: the debugger's own where one is enough, else ours, which gives it some."""
+    following = walk.points[(number + 1) % len(walk.points)]
+    name = next_name(walk, number, kernel)
+    if cpus == 1 and not following.nmi and not following.when:
+        return [f"      c    on to {name}"]
+    whose = f" of CPU {following.cpu}" if following.cpu is not None and cpus > 1 else ""
+    return [f"      go   on to {name}{whose}", f"           {what_go_does(walk, number, cpus)}"]
+
+
+def what_go_does(walk: Walk, number: int, cpus: int) -> str:
+    following = walk.points[(number + 1) % len(walk.points)]
+    last = number + 1 == len(walk.points)
+    one = "this CPU" if following.cpu is None else f"CPU {following.cpu}"
+    steps = ["an NMI strikes here (take nmi)"] if following.nmi else []
+    steps += [f"{one} goes alone, the others stand still (s CPU N, with a breakpoint)"
+              if cpus > 1 and following.run == "alone" and not last else "all run (c, with a breakpoint)"]
+    return "; ".join(steps + ([f"until {following.when}"] if following.when else []))
 
 
 def name_of(point: Point, kernel: Kernel) -> str:

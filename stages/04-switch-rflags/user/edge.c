@@ -1,6 +1,7 @@
 /* Goes to the very end of user space, where the address of the next instruction is 0x800000000000: the first that
  * is not canonical. `edge syscall` gets there by a system call in the last two bytes, `edge run` by running off the
- * end, `edge timer N` by a loop that falls off the end in the very moment of a timer tick, if N is well chosen.
+ * end, `edge attack` as by syscall, with RSP in the memory of the kernel, `edge timer N` by a loop that falls off the
+ * end in the very moment of a timer tick, if N is well chosen.
  * The kernel must end the program before it tries to return to that address. */
 /* SPDX-License-Identifier: MIT */
 #include <user/ulib.h>
@@ -12,6 +13,9 @@
 #define MAP_PRIVATE_FIXED_ANONYMOUS (0x02 | 0x10 | 0x20)
 
 #define NOP 0x90
+
+/* A page below 1 MiB, as the kernel sees it. Ring 3 cannot touch it; a frame that ring 0 pushed would land there. */
+#define KERNEL_MEMORY 0xffff800000090000
 
 /* For the page's last bytes: the system call; or the loop `dec rcx; jnz`, which falls off the end when done. */
 static const unsigned char syscall_code[] = {0x0f, 0x05};
@@ -26,6 +30,12 @@ __attribute__((noreturn)) static void jump(unsigned char *to, unsigned long coun
 /* Puts the code at the end of the page, and returns where it begins. */
 static unsigned char *place_at_the_end(const unsigned char *code, size_t length) {
     return memcpy((unsigned char *)LAST_PAGE + PAGE_SIZE - length, code, length);
+}
+
+/* As jump(), with the stack pointer where no stack of this program is. */
+__attribute__((noreturn)) static void jump_with_stack(unsigned char *to, unsigned long stack) {
+    asm volatile("mov rsp, %1; jmp %0" : : "r"(to), "r"(stack), "a"(SYS_getpid) : "memory");
+    __builtin_unreachable();
 }
 
 static unsigned long read_tsc(void) {
@@ -83,5 +93,8 @@ int main(int argc, char **argv) {
         jump(page, 0);
     if (strcmp(way, "timer") == 0)
         run_into_tick(argc > 2 ? parse_number(argv[2]) : 0);
-    jump(place_at_the_end(syscall_code, sizeof syscall_code), 0);
+    unsigned char *syscall = place_at_the_end(syscall_code, sizeof syscall_code);
+    if (strcmp(way, "attack") == 0)
+        jump_with_stack(syscall, KERNEL_MEMORY);
+    jump(syscall, 0);
 }
