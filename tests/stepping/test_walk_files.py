@@ -9,7 +9,7 @@ import pytest
 
 from layers import stage_folders
 from machine.expression import ExpressionError, Place, View, evaluate, operands
-from machine.walk import SCHEMA, Kernel, Point, WalkError, finding, load_walk, walk_files
+from machine.walk import SCHEMA, Kernel, Point, Walk, WalkError, finding, follow, load_walk, walk_files
 
 WALKS = [path for stage in stage_folders() for path in walk_files(stage).values()]
 GOOD = """
@@ -114,3 +114,71 @@ def test_a_point_must_be_somewhere():
         kernel.address_of(Point("syscal_entry", "Because."), VIEW)
     with pytest.raises(WalkError, match="no symbol 'u64"):
         kernel.address_of(Point("u64[rsp]", "Because."), None)
+
+
+class Machine:
+    """A debugger that writes down what a walk asks of it. Both CPUs come by everywhere, in turns; rax counts."""
+
+    emulator = "bochs"
+    cpus = 2
+
+    def __init__(self):
+        self.cpu = 0
+        self.pc = {0: 0, 1: 0}
+        self.done: list[str] = []
+
+    def registers(self) -> dict[str, int]:
+        return {"rax": len(self.done), "cs": 8, "rflags": 2, "rip": self.pc[self.cpu], "pc": self.pc[self.cpu]}
+
+    def read(self, address: int, size: int) -> int:
+        raise LookupError
+
+    def choose(self, cpu: int) -> None:
+        self.cpu = cpu
+
+    def run_to(self, address: int) -> None:
+        self.cpu = 1 - self.cpu
+        self.pc[self.cpu] = address
+        self.done.append(f"all to {address:#x}")
+
+    def run_alone_to(self, address: int) -> None:
+        self.pc[self.cpu] = address
+        self.done.append(f"{self.cpu} to {address:#x}")
+
+    def nmi(self) -> None:
+        self.done.append("nmi")
+
+
+class Places(Kernel):
+    """A kernel without a file."""
+
+    def __init__(self):
+        self.addresses = {"here": 0x10, "there": 0x20}
+        self.structures = Structures()
+
+
+@pytest.mark.parametrize("points,done", [
+    ([Point("here", "")], ["all to 0x10"]),
+    ([Point("here", "", cpu=0)], ["all to 0x10", "all to 0x10"]),
+    ([Point("here", "", when="rax == 3")], ["all to 0x10"] * 3),
+    ([Point("here", ""), Point("there", "")], ["all to 0x10", "1 to 0x20"]),
+    ([Point("here", ""), Point("there", "", run="all")], ["all to 0x10", "all to 0x20"]),
+    ([Point("here", ""), Point("there", "", cpu=0)], ["all to 0x10", "0 to 0x20"]),
+    ([Point("here", ""), Point("there", "", nmi=True)], ["all to 0x10", "nmi", "1 to 0x20"]),
+    ([Point("here", ""), Point("there", "", when="rax == 4")], ["all to 0x10"] + ["1 to 0x20"] * 3),
+    ([Point("here", "", only="qemu"), Point("there", "", only="bochs")], ["all to 0x20"]),
+    ([Point("here", "", cpu=1), Point("0x0", "", cpu=0)], ["all to 0x10"]),
+], ids=str)
+def test_who_goes_to_a_point(points, done):
+    """With several CPUs: all to the first point, then one alone; one that stands there already does not move. (Each
+    was seen to fail, with the field left out of come_to().)"""
+    machine = Machine()
+    walk = Walk("walk", "A walk", tuple(points))
+    seen = [point for point, _ in follow(walk, Places(), machine)]
+    assert seen == list(walk.seen_in("bochs").points)
+    assert machine.done == done
+
+
+def test_a_condition_that_never_holds_ends_the_walk():
+    with pytest.raises(WalkError, match="here was passed 1000 times"):
+        list(follow(Walk("walk", "A walk", (Point("here", "", when="rax == 0"),)), Places(), Machine()))
