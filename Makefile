@@ -23,7 +23,7 @@ layer = @$(PYTHON) tools/layer $(or $(STAGE),$(last)) $(if $(BUG),--bug '$(BUG)'
 boot = @$(PYTHON) tools/boot $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '$(BUG)') \
   $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') $(if $(MEMORY),--memory $(MEMORY)) \
   $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
-  $(if $(TIMEOUT),--timeout $(TIMEOUT))
+  $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(SCREEN),--screen '$(SCREEN)')
 
 .PHONY: all help run bochs step test programs iso tree diff loc lesson format format-check clean compile_commands.json
 
@@ -55,6 +55,7 @@ help:
 #: PROGRAMS='hello one; count copies=3 5'   instead of the stage's own list
 #: APPEND='selftest'   words for the kernel's command line       TIMEOUT=60     seconds
 #: CC=clang        the compiler                                  V=1            show the commands
+#: SCREEN=x        show the VGA screen (bochs, step)
 
 run:
 	$(setup) build $(notdir $(CC)) run
@@ -68,7 +69,8 @@ step:
 	$(setup) build bochs step
 	@$(PYTHON) tools/step $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
 	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
-	  $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
+	  $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
+  $(if $(SCREEN),--screen '$(SCREEN)')
 
 test:
 	$(setup) build run test
