@@ -16,7 +16,7 @@ TESTS ?= tests
 knobs = STAGE='$(STAGE)' BUG='$(BUG)' LAYER='$(LAYER)' TEST='$(TEST)' CC='$(CC)' V='$(V)'
 jobs = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 # One build at a time: two would write the same files.
-build = $(setup) build $(notdir $(CC)) && mkdir -p build && \
+build = +$(setup) build $(notdir $(CC)) && mkdir -p build && \
   flock build/.lock $(MAKE) --no-print-directory $(jobs) -f tools/build.mk $(knobs)
 setup = @tools/setup
 layer = @$(PYTHON) tools/layer $(or $(STAGE),$(last)) $(if $(BUG),--bug '$(BUG)') $(if $(LAYER),--layers '$(LAYER)')
