@@ -65,7 +65,7 @@ bochs:
 	$(boot) --emulator bochs --cpus $(or $(CPUS),2)
 
 step:
-	$(setup) build bochs step
+	$(setup) build $(notdir $(CC)) bochs step
 	@$(PYTHON) tools/step $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
 	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
 	  $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
