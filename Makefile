@@ -25,7 +25,7 @@ boot = @$(PYTHON) tools/boot $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '
   $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
   $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(SCREEN),--screen '$(SCREEN)')
 
-.PHONY: all help run bochs step test programs iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs step editor doctor test programs iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -38,6 +38,8 @@ help:
 #: make bochs           boot it in Bochs
 #: make step            step through it in the Bochs debugger (WALK=name, or none)
 #: make test            run all tests (TESTS=tests/boot runs some)
+#: make editor          boot it in QEMU for an editor's debugger, which is waited for (.vscode/launch.json)
+#: make doctor          whether this machine has what all that needs, and what would install the rest
 #: make iso             build/ringstep.iso, with a menu of all stages
 #: make tree            which file of the kernel comes from which stage
 #: make diff            what a stage changes in the one below (BUG=name: what the bug changes)
@@ -66,11 +68,23 @@ bochs:
 	$(boot) --emulator bochs --cpus $(or $(CPUS),2)
 
 step:
-	$(setup) build bochs step
+	$(setup) build $(notdir $(CC)) bochs step
 	@$(PYTHON) tools/step $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
 	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
 	  $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
   $(if $(SCREEN),--screen '$(SCREEN)')
+
+# For .vscode/launch.json, which can name the stage only once: the kernel has the same name whatever the stage is.
+editor:
+	$(setup) build $(notdir $(CC)) run editor
+	@mkdir -p build/editor
+	@ln -sfn "../../$$($(PYTHON) tools/layer $(or $(STAGE),$(last)) --compiler '$(CC)' $(if $(BUG),--bug '$(BUG)') \
+	  $(if $(LAYER),--layers '$(LAYER)'))/kernel.elf" build/editor/kernel.elf
+	$(boot) --cpus $(or $(CPUS),1) --gdb build/editor/socket
+
+doctor:
+	$(setup) --check doctor
+	@$(PYTHON) tools/doctor
 
 test:
 	$(setup) build run test
