@@ -25,7 +25,7 @@ boot = @$(PYTHON) tools/boot $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '
   $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
   $(if $(TIMEOUT),--timeout $(TIMEOUT))
 
-.PHONY: all help run bochs step test programs iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs step trace test programs iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -37,6 +37,7 @@ help:
 #: make run             boot a stage in QEMU; the terminal is its serial console (Ctrl-A, then X quits)
 #: make bochs           boot it in Bochs
 #: make step            step through it in the Bochs debugger (WALK=name)
+#: make trace           record a walk, instruction by instruction, in build/NN/traces/ (WALK=name, TRACE=file)
 #: make test            run all tests (TESTS=tests/boot runs some)
 #: make iso             build/ringstep.iso, with a menu of all stages
 #: make tree            which file of the kernel comes from which stage
@@ -69,6 +70,11 @@ step:
 	@$(PYTHON) tools/step $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
 	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
 	  $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
+
+trace:
+	$(setup) build bochs step trace
+	@$(PYTHON) tools/trace $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(TRACE),-o '$(TRACE)') \
+	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
 
 test:
 	$(setup) build run test

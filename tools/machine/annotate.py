@@ -1,5 +1,5 @@
-# Puts words to a recording: names for the values that are addresses, the trap frames that lie on the stacks, and for each
-# step a sentence that says what it did.
+# Puts words to a recording: names for the values that are addresses, the trap frames that lie on the stacks, and for
+# each step a sentence that says what it did.
 # Used by tools/machine/recorder.py; what it writes is part of the trace, so that every viewer says the same.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
@@ -166,18 +166,18 @@ class Annotator:
             begin = f"The instruction is not executed: it raises {name}"
         else:
             begin = f"An interrupt comes before the next instruction: {name}"
-        ring = f"from ring {before['cpl']} to ring {after['cpl']}" if before["cpl"] != after["cpl"] else "in ring 0 still"
-        pushed = "SS, RSP, RFLAGS, CS and RIP" + (" and an error code" if len(step.get("writes", ())) > 5 else "")
-        return (f"{begin}. The CPU goes {ring}, takes the stack {self.short(after['rsp'])}, has pushed {pushed} there, "
-                f"and goes on at {self.short(after['rip'])}.")
+        ring = f"goes from ring {before['cpl']} to ring 0" if before["cpl"] else "stays in ring 0"
+        pushed = "SS, RSP, RFLAGS, CS, RIP" + (" and an error code" if len(step.get("writes", ())) > 5 else "")
+        return (f"{begin}. The CPU {ring}, pushes {pushed}, so that RSP is {self.short(after['rsp'])}, and goes on at "
+                f"{self.short(after['rip'])}.")
 
     def say_swapgs(self, number, step, before, after, rest) -> str:
         return (f"Exchanges the two GS bases: GS base is now {self.short(after['gs_base'])}, and KERNEL_GS_BASE keeps "
                 f"{self.short(after['kernel_gs_base'])}.")
 
     def say_syscall(self, number, step, before, after, rest) -> str:
-        return (f"Into ring 0, to {self.short(after['rip'])}, where IA32_LSTAR points. RCX keeps the old RIP and R11 the "
-                f"old RFLAGS; stack and GS are still the program's.")
+        return (f"Into ring 0, to {self.short(after['rip'])}, where IA32_LSTAR points. RCX keeps the old RIP and R11 "
+                f"the old RFLAGS; stack and GS are still the program's.")
 
     def say_sysretq(self, number, step, before, after, rest) -> str:
         return f"Back to ring {after['cpl']}: RIP from RCX, {self.short(after['rip'])}, and RFLAGS from R11."
@@ -186,8 +186,8 @@ class Annotator:
 
     def say_iretq(self, number, step, before, after, rest) -> str:
         where = f"back to ring {after['cpl']}" if after["cpl"] != before["cpl"] else f"still ring {after['cpl']}"
-        return (f"Takes RIP, CS, RFLAGS, RSP and SS from the stack: {where}, on at {self.short(after['rip'])}, with the "
-                f"stack {self.short(after['rsp'])}.")
+        return (f"Takes RIP, CS, RFLAGS, RSP and SS from the stack: {where}, on at {self.short(after['rip'])}, "
+                f"with RSP {self.short(after['rsp'])}.")
 
     say_iret = say_iretq
 
@@ -197,7 +197,8 @@ class Annotator:
             return ""
         address, _, value = writes[0]
         field = self.field(int(address, 16), number)
-        return f"Pushes {self.short(int(value, 16))}" + (f": {field}." if field else f" at {self.short(int(address, 16))}.")
+        where = f": {field}" if field else f" at {self.short(int(address, 16))}"
+        return f"Pushes {self.short(int(value, 16))}{where}."
 
     def say_pop(self, number, step, before, after, rest) -> str:
         if rest not in after or not step.get("reads"):
@@ -216,8 +217,9 @@ class Annotator:
 
     def say_branch(self, step: dict[str, Any], after: dict[str, int]) -> str:
         target = re.search(r"\b([0-9a-f]{4,16})\b", self.text(step))
-        taken = target and int(target[1], 16) == after["rip"]
-        return f"The condition holds: on to {self.short(after['rip'])}." if taken else "The condition does not hold: no jump."
+        if target and int(target[1], 16) == after["rip"]:
+            return f"The condition holds: on to {self.short(after['rip'])}."
+        return "The condition does not hold: no jump."
 
     def say_cli(self, number, step, before, after, rest) -> str:
         return "IF is 0: no interrupts from here on."
@@ -273,8 +275,9 @@ class Annotator:
         if not parts:
             arithmetic = [f"{flag} {after['rflags'] >> bit & 1}" for flag, bit in FLAGS.items() if changed >> bit & 1]
             target = re.match(r"(?:mov|lea)\w* (\w+),", self.text(step))
+            same = target[1] if target and target[1] in after else ""
             parts = [f"only flags change: {', '.join(arithmetic)}" if arithmetic
-                     else f"{target[1].upper()} is {self.short(after[target[1]])} already" if target and target[1] in after
+                     else f"{same.upper()} is {self.short(after[same])} already" if same
                      else "changes nothing that is shown here"]
         text = "; ".join(parts)
         return text[0].upper() + text[1:] + "."

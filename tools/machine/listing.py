@@ -94,8 +94,8 @@ class Listing:
 
 
 def source(text: str) -> Union[tuple[str, int], None]:
-    """'path:12 (discriminator 3)' as a path within the checkout and a number. The build names the links in build/NN/src.
-    What lies outside, such as a C library, is not there for a reader."""
+    """'path:12 (discriminator 3)' as a path within the checkout and a number. The build names the links in
+    build/NN/src. What lies outside, such as a C library, is not there for a reader."""
     path, _, line = text.split(" (")[0].rpartition(":")
     if not path or path == "??" or not line.isdigit() or line == "0":
         return None

@@ -24,7 +24,8 @@ USER_STACK_SIZE = 0x20000
 AP_PAGE = 0x8000
 PAGE_SIZE = 0x1000
 
-NEAR = 6                # instructions around one, and lines of source, so that a reader sees it among its like
+NEAR = 6                # instructions around one, so that a reader sees it among its like
+LINES = 10              # and lines of source
 INTERRUPT_STACKS = 7    # places in a TSS
 # Of these the trace says where each member lies.
 STRUCTURES = ("trap_frame", "pcr", "tss")
@@ -71,7 +72,7 @@ class Places:
         return "" if code is None else self.codes[code]["text"]
 
     def home(self, address: int) -> int:
-        """Where an instruction of the kernel's file is executed from the copy that another CPU starts with, in the file."""
+        """Where in the kernel's file an instruction lies that is executed from the copy for the start of a CPU."""
         start, end = (self.kernel.addresses.get(name, 0) for name in ("ap_trampoline", "ap_trampoline_end"))
         return start + address - AP_PAGE if AP_PAGE <= address < AP_PAGE + end - start else address
 
@@ -153,7 +154,8 @@ class Places:
         if "boot_stack_top" in addresses:
             self.add_region("boot stack", addresses["boot_stack_guard"] + PAGE_SIZE, addresses["boot_stack_top"])
         if "cpu_tss" in addresses:
-            self.add_region("TSS", addresses["cpu_tss"], addresses["cpu_tss"] + self.kernel.structures.size("tss"), "tss")
+            start = addresses["cpu_tss"]
+            self.add_region("TSS", start, start + self.kernel.structures.size("tss"), "tss")
 
     def observe(self, stepper: Stepper, cpu: int, state: State) -> None:
         """Looks for PCRs, stacks and tasks that were not known yet."""
@@ -207,5 +209,5 @@ class Places:
 def source_lines(name: str, lines: set[int]) -> dict[str, Any]:
     """A file of the checkout, with the text of some lines and of those around them."""
     text = (ROOT / name).read_text(errors="replace").splitlines()
-    wanted = sorted({near for line in lines for near in range(line - NEAR, line + NEAR + 1) if 0 < near <= len(text)})
+    wanted = sorted({near for line in lines for near in range(line - LINES, line + LINES + 1) if 0 < near <= len(text)})
     return {"name": name, "lines": {str(line): text[line - 1] for line in wanted}}

@@ -170,6 +170,7 @@ class Recorder:
                                       "step": len(self.recording.steps)})
         for one, state in self.stepper.states.items():
             self.places.observe(self.stepper, one, state)
+        self.places.code(self.stepper, cpu, self.stepper.states[cpu])   # also behind the last step there is a next one
         self.stepper.choose(cpu)
 
     def record_stretch(self, stretch: Stretch) -> None:
@@ -182,7 +183,7 @@ class Recorder:
             self.record_alone(stretch)
         seen = self.stepper.states[stretch.cpu].address
         if seen != stretch.address:
-            raise DebuggerError(f"the machine did not repeat itself: on its way to {stretch.point.at} it came to {seen:#x}")
+            raise DebuggerError(f"the machine did not repeat itself: to {stretch.point.at} it came by {seen:#x}")
         self.observe(stretch.point, stretch.cpu)
 
     def record_alone(self, stretch: Stretch) -> None:

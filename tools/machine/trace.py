@@ -48,7 +48,7 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(trace, dict) or trace.get("format") != FORMAT:
         raise TraceError(f"{path} is no trace of ringstep: it has no \"format\": \"{FORMAT}\"")
     if trace.get("version") != VERSION:
-        raise TraceError(f"{path} is of version {trace.get('version')} of the format; this program reads version {VERSION}")
+        raise TraceError(f"{path} has version {trace.get('version')} of the format; this program reads {VERSION}")
     error = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text())).iter_errors(trace)
     for found in error:
         raise TraceError(f"{path}: {place_of(found.absolute_path)}{found.message[:200]}")
@@ -206,7 +206,8 @@ def source_of(trace: dict[str, Any], code: dict[str, Any]) -> str:
 def text_lines(trace: dict[str, Any]) -> Iterator[str]:
     """A trace as plain lines: for pipes, and to be read aloud."""
     versions = trace["versions"]
-    yield f"{trace['title']}: stage {trace['stage']}, walk {trace['walk']}, {trace['cpus']} CPU{'s' * (trace['cpus'] > 1)}"
+    cpus = f"{trace['cpus']} CPU{'s' if trace['cpus'] > 1 else ''}"
+    yield f"{trace['title']}: stage {trace['stage']}, walk {trace['walk']}, {cpus}"
     yield f"Recorded with {versions['emulator']}; the kernel is by {versions['compiler']}."
     yield f"{len(trace['points'])} points, {len(trace['steps'])} steps."
     player = Player(trace)
