@@ -24,6 +24,9 @@ EXCEPTIONS = {0: "#DE", 1: "#DB", 2: "NMI", 3: "#BP", 4: "#OF", 5: "#BR", 6: "#U
 ARITHMETIC = {"CF", "PF", "AF", "ZF", "SF", "OF"}   # flags that nearly every instruction changes
 SELECTORS = ("cs", "ss", "ds", "es", "fs", "gs")
 BASES = {"gs_base": "GS base", "kernel_gs_base": "KERNEL_GS_BASE", "fs_base": "FS base"}
+# Bits of the control registers that the kernel sets on its way to 64-bit mode.
+BITS = {"cr0": {"PE": 0, "WP": 16, "NW": 29, "CD": 30, "PG": 31}, "efer": {"SCE": 0, "LME": 8, "LMA": 10, "NXE": 11},
+        "cr4": {"PAE": 5, "MCE": 6, "OSFXSR": 9, "OSXMMEXCPT": 10, "FSGSBASE": 16, "SMEP": 20, "SMAP": 21}}
 CONDITIONAL = re.compile(r"j(?!mp)[a-z]+|loop[a-z]*")
 
 
@@ -112,6 +115,7 @@ class Annotator:
                 self.add_frame(step["cpu"], writes[0] + 8 - size, number)
             elif place:
                 self.add_frame(step["cpu"], before[place[0]] + place[1], number)
+            self.close_frames(number, step)
 
     def add_frame(self, cpu: int, base: int, number: int) -> None:
         open_ones = [one for one in self.frames if one["base"] == f"{base:#x}" and "to" not in one]
@@ -125,7 +129,7 @@ class Annotator:
         read = {int(address, 16) for address, *_ in step.get("reads", ())}
         members = {name: offset for name, offset, _ in self.trace["structures"]["trap_frame"]["members"]}
         for frame in self.frames:
-            if "to" not in frame and frame["from"] <= number and int(frame["base"], 16) + members["rsp"] in read:
+            if "to" not in frame and int(frame["base"], 16) + members["rsp"] in read:
                 frame["to"] = number
 
     def field(self, address: int, number: int) -> str:
@@ -267,6 +271,10 @@ class Annotator:
         for name in step["changes"]:
             if name in BASES:
                 parts.append(f"{BASES[name]} is now {self.short(after[name])}")
+            elif name in BITS:
+                changed = before[name] ^ after[name]
+                bits = [f"{bit} {after[name] >> place & 1}" for bit, place in BITS[name].items() if changed >> place & 1]
+                parts.append(f"{name.upper()} is now {after[name]:#x} ({', '.join(bits) or 'other bits'})")
             elif name not in ("rip", "rflags", "cpl"):
                 parts.append(f"{name.upper()} is now {self.short(after[name])}")
         changed = before["rflags"] ^ after["rflags"]
@@ -286,9 +294,6 @@ class Annotator:
 def annotate(annotator: Annotator) -> None:
     """Adds names, frames and sentences to a trace."""
     annotator.find_frames()
-    if annotator.frames:
-        for number, step in enumerate(annotator.trace["steps"]):
-            annotator.close_frames(number, step)
     for number, step, before, after in annotator.walk():
         for value in after.values():
             annotator.known(value)

@@ -158,15 +158,18 @@ class Places:
             self.add_region("TSS", start, start + self.kernel.structures.size("tss"), "tss")
 
     def observe(self, stepper: Stepper, cpu: int, state: State) -> None:
-        """Looks for PCRs, stacks and tasks that were not known yet."""
+        """Looks for PCRs, stacks and tasks that were not known yet. From stage 05 on the PCRs form a list."""
         if not state.long:
             return
         stepper.choose(cpu)
         rsp = state.registers["rsp"]
         if "pcr" in self.kernel.structures.known:
             for base in (state.registers["gs_base"], state.registers["kernel_gs_base"]):
-                if base >= USER_TOP and self.read(stepper, "pcr", base, "self") == base:
+                seen: set[int] = set()
+                while base >= USER_TOP and base not in seen and self.read(stepper, "pcr", base, "self") == base:
+                    seen.add(base)
                     self.observe_pcr(stepper, base)
+                    base = self.read(stepper, "pcr", base, "next")
         elif "cpu_tss" in self.kernel.addresses:
             tss = self.kernel.addresses["cpu_tss"]
             tops = [self.read(stepper, "tss", tss, f"ist[{number}]") for number in range(INTERRUPT_STACKS)]

@@ -106,7 +106,7 @@ class Recorder:
     def __init__(self, walk: Walk, kernel: Kernel, request: Request, programs: list[tuple[Path, list[str]]],
                  show: Callable[[bytes], None], most: int = MOST):
         self.walk = walk
-        self.points = [point for point in walk.points if option(point, "only", "bochs") == "bochs"]
+        self.points = [point for point in walk.points if (option(point, "only") or "bochs") == "bochs"]
         self.kernel = kernel
         self.request = request
         self.programs = programs
