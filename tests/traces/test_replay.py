@@ -129,12 +129,12 @@ def test_the_whole_text_of_a_point(tmp_path):
 def test_sizes(rows, columns, tmp_path):
     """It fits into any window, and follows when that changes. Seen to fail: with a body of fixed height."""
     with replaying(tmp_path, rows, columns) as terminal:
-        terminal.until("step 0 of 4")
-        terminal.press(RIGHT, "step 1 of 4")
+        terminal.until("step 0 of 4", " right/space/j")
+        assert terminal.press(RIGHT, "step 1 of 4").splitlines()[-1].startswith(" right/space/j")
         terminal.screen.resize(30, 100)
         terminal.process.setwinsize(30, 100)
         seen = terminal.until("step 1 of 4", "q quit", "GS base  *ffff800000001000")
-        assert len(seen.splitlines()) == 30
+        assert len(seen.splitlines()) == 30 and "q quit" in seen.splitlines()[-1]
         terminal.process.send("q")
         assert terminal.end() == 0
 

@@ -77,8 +77,9 @@ class Window(urwid.Widget):
         wide = max(10, columns - (RIGHT if columns < WIDE else columns // 2) - 1)
         middle = [urwid.Columns([("fixed", wide, clipped(pair[0])), clipped(pair[1])], dividechars=1)
                   for pair in zip(padded(left, body), padded(right, body))]
-        parts = [*map(clipped, lines), *middle, *map(clipped, below), clipped([("title", KEYS.ljust(columns))])]
-        pile = urwid.Pile([("pack", part) for part in parts[:rows]])
+        parts = [*map(clipped, lines), *middle, *map(clipped, below)][:rows - 1]
+        parts.append(clipped([("title", KEYS.ljust(columns))]))
+        pile = urwid.Pile([("pack", part) for part in parts])
         return urwid.Filler(pile, "top").render(size, focus)
 
     def registers(self) -> dict[str, int]:
