@@ -132,6 +132,7 @@ def test_sizes(rows, columns, tmp_path):
         terminal.until("step 0 of 4", " right/space/j")
         assert terminal.press(RIGHT, "step 1 of 4").splitlines()[-1].startswith(" right/space/j")
         terminal.screen.resize(30, 100)
+        terminal.screen.reset()
         terminal.process.setwinsize(30, 100)
         seen = terminal.until("step 1 of 4", "q quit", "GS base  *ffff800000001000")
         assert len(seen.splitlines()) == 30 and "q quit" in seen.splitlines()[-1]
