@@ -19,7 +19,6 @@ from layers import stage_folders
 from machine.bochs_debugger import BochsDebugger, DebuggerError, start_at
 from machine.prepare import boot, prepare, variant_of
 from machine.recorder import Recorder
-from machine.stepper import REGISTERS
 from machine.trace import Player, read, write
 from machine.walk import Kernel, Point, Run, Walk, load_walk, walk_files
 
@@ -232,12 +231,12 @@ def test_two_cpus(tmp_path):
     """One CPU runs while the other stands still; where both run, neither is recorded. Seen to fail: with the registers
     of CPU 0 shown for each."""
     walk = Walk("two", "Two CPUs", (
-        Asking("syscall_entry", "First."), Asking("syscall_entry.step4", "Goes on alone."),
+        Asking("syscall_entry", "First.", cpu=0), Asking("syscall_entry.step4", "Goes on alone."),
         Asking("syscall_entry", "Both run.", run="all"), Asking("syscall_entry.step3", "The first one.", cpu=0),
         Asking("syscall_entry.step3", "The other one.", cpu=1)), Run(cpus=2))
     trace = record("05", walk, tmp_path)
     alone = trace["steps"][:trace["points"][1]["step"]]
-    assert len({step["cpu"] for step in alone}) == 1 and not any("skipped" in step for step in alone)
+    assert {step["cpu"] for step in alone} == {0} and not any("skipped" in step for step in alone)
     both = trace["steps"][trace["points"][1]["step"]:trace["points"][2]["step"]]
     assert {step["cpu"] for step in both} == {0, 1} and all(step.get("together") for step in both)
     assert [point["cpu"] for point in trace["points"]][3:] == [0, 1]
@@ -245,6 +244,37 @@ def test_two_cpus(tmp_path):
     player.go(len(trace["steps"]))
     bases = [player.name(player.moment.registers[cpu]["gs_base"]) for cpu in (0, 1)]
     assert bases == ["PCR of CPU 0", "PCR of CPU 1"]
+
+
+@pytest.mark.heavy
+def test_the_start_of_a_cpu(tmp_path, monkeypatch):
+    """From the start-up IPI to C: real mode, 32-bit, 64-bit, each disassembled as what it is, with its source, though
+    the code lies in a copy. (The kernel has no name for the copy, and with two CPUs Bochs passes over its first
+    breakpoint, so the test sets its own.) Seen to fail: with objdump's text everywhere, and with the lines counted from
+    the start."""
+    def run_to(debugger: BochsDebugger, address: int) -> None:
+        for one in [0x8000, 0x8006, 0x8009] if address == 0x8000 else [address]:
+            debugger.break_at(one)
+        debugger.break_behind(address)
+        debugger.follow(debugger.command("c"))
+        debugger.clear_breakpoints()
+    walk = Walk("start", "The start of a CPU", (
+        Asking("kernel_main", "First."), Asking("0x8000", "It has come.", run="all"),
+        Asking("enter_long_mode", "32 bits.", cpu=1), Asking("ap_main", "C.", cpu=1)), Run(cpus=2))
+    monkeypatch.setattr(BochsDebugger, "run_to", run_to)
+    trace = record("05", walk, tmp_path)
+    seen = {text: (trace["code"][step["code"]], before)
+            for text, step, before, _ in transitions(trace) if "code" in step}
+    for text, symbol, words in (("or eax, 0x00000001", "ap_trampoline", "or eax, CR0_PE"),
+                                ("jmp eax", "ap_trampoline", "jmp eax"), ("mov cr4, eax", "enter_long_mode", "mov cr4"),
+                                ("mov cr3,rax", "ap_start", "mov cr3, rax")):
+        code, before = seen[text]
+        line = trace["files"][code["file"]]["lines"][str(code["line"])]
+        assert code["symbol"].startswith(symbol) and words in " ".join(line.split())
+    assert seen["or eax, 0x00000001"][1]["rip"] < 0x100 and seen["or eax, 0x00000001"][1]["cpl"] == 0
+    control = [step["changes"][name] for step in trace["steps"] for name in ("cr0", "cr4", "efer")
+               if name in step["changes"] and "code" in step]
+    assert len(control) == 5, "PE; PAE; LME; paging, and by it LMA"
 
 
 def test_a_point_that_is_not_reached_is_named(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import re
 from typing import Any, Iterator, Union
 
 from .expression import FLAGS
-from .places import USER_TOP, Places
+from .places import Places
 
 KERNEL_BASE = 0xffffffff80000000
 FRAME_AT = {        # where a register holds the address of a trap frame: label, register, what to add
@@ -273,7 +273,8 @@ class Annotator:
                 parts.append(f"{BASES[name]} is now {self.short(after[name])}")
             elif name in BITS:
                 changed = before[name] ^ after[name]
-                bits = [f"{bit} {after[name] >> place & 1}" for bit, place in BITS[name].items() if changed >> place & 1]
+                bits = [f"{bit} {after[name] >> place & 1}" for bit, place in BITS[name].items()
+                        if changed >> place & 1]
                 parts.append(f"{name.upper()} is now {after[name]:#x} ({', '.join(bits) or 'other bits'})")
             elif name not in ("rip", "rflags", "cpl"):
                 parts.append(f"{name.upper()} is now {self.short(after[name])}")

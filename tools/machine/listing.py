@@ -76,13 +76,6 @@ class Listing:
         """The symbol before an address; the labels of the steps belong to the routine."""
         return self.symbol(address).split("+")[0].split(".step")[0]
 
-    def contents(self, start: int, end: int) -> Union[bytes, None]:
-        """What the file has in memory from one address to another, as far as it is of one segment."""
-        for first, _, _, data in self.segments:
-            if first <= start and end <= first + len(data):
-                return data[start - first:end - first]
-        return None
-
     def lines(self, addresses: Iterable[int]) -> dict[int, tuple[str, int]]:
         """File, as the checkout has it, and line of the addresses that have them."""
         wanted = list(addresses)

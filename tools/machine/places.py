@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Union
 
@@ -110,6 +111,7 @@ class Places:
         files: dict[str, set[int]] = {}
         for name, listing in listings.items():
             self.add_sources(name, listing, files)
+        self.add_trampoline(files)
         names = sorted(files)
         for code in self.codes:
             if "file" in code:
@@ -117,6 +119,18 @@ class Places:
         return {"regions": sorted(self.regions.values(), key=lambda one: (int(one["start"], 16), one["name"])),
                 "structures": self.structures(), "files": [source_lines(name, files[name]) for name in names],
                 "code": self.codes}
+
+    def add_trampoline(self, files: dict[str, set[int]]) -> None:
+        """The source of the code that another CPU starts with. It lies in .rodata, for which the assembler notes no
+        lines; but it is executed from its first instruction to its last, so they can be counted, from the end."""
+        codes = sorted((code for code in self.codes if code.get("symbol", "").startswith("ap_trampoline")),
+                       key=lambda code: int(code["address"], 16))
+        place = self.kernel_listing.lines([self.kernel.addresses.get("ap_start", 0)]).values() if codes else ()
+        for file, _ in place:
+            lines = instruction_lines((ROOT / file).read_text(), "ap_trampoline")
+            for code, line in zip(reversed(codes), reversed(lines)):
+                code.update(file=file, line=line)
+                files.setdefault(file, set()).add(line)
 
     def has(self, name: str, address: int) -> bool:
         return any(key[:2] == (name, address) for key in self.entries)
@@ -207,6 +221,20 @@ class Places:
         except LookupError:
             return 0
         return stepper.value(address + offset, size) or 0
+
+
+def instruction_lines(text: str, name: str) -> list[int]:
+    """The numbers of the lines of an assembly file that hold the instructions of a routine, up to its data."""
+    lines = text.splitlines()
+    begin = next((number for number, line in enumerate(lines) if line.startswith(f"FUNCTION({name})")), len(lines))
+    found = []
+    for number, line in enumerate(lines[begin + 1:], begin + 2):
+        words = re.sub(r"/\*.*?(\*/|$)|^\w+:", "", line).split()
+        if words and words[0] == ".org":
+            break
+        if words and not words[0].startswith("."):
+            found.append(number)
+    return found
 
 
 def source_lines(name: str, lines: set[int]) -> dict[str, Any]:

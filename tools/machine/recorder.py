@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any, Callable, Union
 
 from .annotate import Annotator, annotate
-from .bochs_debugger import BochsDebugger, DebuggerError, start_at
+from .bochs_debugger import BochsDebugger, DebuggerError, Missed, start_at
 from .expression import View
-from .listing import Listing
 from .places import Places
 from .run import Request
 from .stepper import REGISTERS, Access, Happening, State, Stepper, version_of_bochs
+from .trace import FORMAT, VERSION
 from .walk import Finding, Kernel, Point, Walk, WalkError, finding
 
-FORMAT, VERSION = "ringstep-trace", 1
 MOST = 240              # instructions of a stretch that are recorded
 TAIL = 3                # one in so many of them at its end
 FAR = 20_000_000        # instructions after which a point is taken for one that is never reached
+TRIES = 20              # how often Bochs may run past a point
 STACK_WORDS = 24        # of each stack, as it is when the recording begins
 USER_TOP = 1 << 47
 
@@ -33,7 +33,8 @@ class Stretch:
     point: Point
     cpu: int                        # which comes to the point
     counts: dict[int, int]          # instructions that each CPU executed on it
-    address: int                    # where it ends
+    target: int                     # where the point is
+    address: int                    # where the CPU came to stand: there, or shortly behind
 
 
 @dataclass
@@ -75,7 +76,8 @@ class Machine:
         if option(point, "nmi"):
             self.debugger.command("take nmi")
         if together(point):
-            self.debugger.run_to(address)
+            self.run_together(address)
+            self.run_until_it_holds(point, address)
             return
         self.stepper.choose(cpu)
         self.debugger.break_at(address)
@@ -87,6 +89,22 @@ class Machine:
                     return
         finally:
             self.debugger.clear_breakpoints()
+
+    def run_until_it_holds(self, point: Point, address: int) -> None:
+        """All CPUs run, until the right one comes to a point under the point's condition."""
+        while option(point, "cpu") not in (None, self.debugger.cpu) or not self.holds(point):
+            self.run_together(address)
+
+    def run_together(self, address: int) -> None:
+        """All CPUs run until one comes to an address. If Bochs has run past it, the next time will do: it is the same
+        next time whenever the walk is gone."""
+        for _ in range(TRIES):
+            try:
+                self.debugger.run_to(address)
+                return
+            except Missed:
+                self.debugger.clear_breakpoints()
+        raise DebuggerError(f"with {self.debugger.cpus} CPUs, Bochs always runs past {address:#x}")
 
     def check_arrival(self, point: Point, address: int, cpu: int) -> None:
         seen = self.stepper.look(cpu).address
@@ -119,7 +137,14 @@ class Recorder:
 
     def start(self) -> Machine:
         first = self.kernel.address_of(self.points[0], None)
-        return Machine(start_at(self.request, self.kernel.symbols.elf, first, self.show), self.kernel)
+        machine = Machine(start_at(self.request, self.kernel.symbols.elf, first, self.show), self.kernel)
+        try:
+            machine.run_until_it_holds(self.points[0], first)
+            return machine
+        except BaseException:
+            self.show(machine.debugger.heard())     # it may explain why
+            machine.debugger.close()
+            raise
 
     def record(self, stage: str) -> dict[str, Any]:
         """The whole walk, as the format has it."""
@@ -146,7 +171,8 @@ class Recorder:
                 machine.go_to(point, address, machine.debugger.cpu if cpu is None else cpu)
                 view, after = machine.view(), machine.counts()
                 counts = {one: after[one] - before[one] for one in after}
-                stretches.append(Stretch(point, machine.debugger.cpu, counts, address))
+                seen = machine.stepper.look(machine.debugger.cpu).address
+                stretches.append(Stretch(point, machine.debugger.cpu, counts, address, seen))
                 before = after
             return stretches
         except LookupError as error:
@@ -176,7 +202,7 @@ class Recorder:
     def record_stretch(self, stretch: Stretch) -> None:
         others = [cpu for cpu, count in stretch.counts.items() if count and cpu != stretch.cpu]
         if others:
-            self.machine.go_to(stretch.point, stretch.address, stretch.cpu)
+            self.machine.go_to(stretch.point, stretch.target, stretch.cpu)
             for cpu in [*others, stretch.cpu]:
                 self.leave_out(cpu, stretch.counts[cpu], everybody=True)
         else:
