@@ -25,7 +25,7 @@ boot = @$(PYTHON) tools/boot $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '
   $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
   $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(SCREEN),--screen '$(SCREEN)')
 
-.PHONY: all help run bochs step editor doctor test programs iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs step trace editor doctor test programs iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -37,6 +37,7 @@ help:
 #: make run             boot a stage in QEMU; the terminal is its serial console (Ctrl-A, then X quits)
 #: make bochs           boot it in Bochs
 #: make step            step through it in the Bochs debugger (WALK=name, or none)
+#: make trace           record a walk, instruction by instruction, in build/NN/traces/ (WALK=name, TRACE=file)
 #: make test            run all tests (TESTS=tests/boot runs some)
 #: make editor          boot it in QEMU for an editor's debugger, which is waited for (.vscode/launch.json)
 #: make doctor          whether this machine has what all that needs, and what would install the rest
@@ -72,7 +73,7 @@ step:
 	@$(PYTHON) tools/step $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
 	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
 	  $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
-  $(if $(SCREEN),--screen '$(SCREEN)')
+	  $(if $(SCREEN),--screen '$(SCREEN)')
 
 # For .vscode/launch.json, which can name the stage only once: the kernel has the same name whatever the stage is.
 editor:
@@ -85,6 +86,11 @@ editor:
 doctor:
 	$(setup) --check doctor
 	@$(PYTHON) tools/doctor
+
+trace:
+	$(setup) build bochs step trace
+	@$(PYTHON) tools/trace $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(TRACE),-o '$(TRACE)') \
+	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
 
 test:
 	$(setup) build run test
