@@ -148,6 +148,8 @@ class Annotator:
     def sentence(self, number: int, step: dict[str, Any], before: dict[str, int], after: dict[str, int]) -> str:
         if "skipped" in step:
             others = ", while the other CPUs ran too" if step.get("together") else ""
+            if not step["skipped"]:
+                return f"CPU {step['cpu']} has been reset or started by another CPU."
             return f"{step['skipped']} instructions of CPU {step['cpu']} are left out here{others}."
         if "interrupt" in step:
             return self.interrupt_sentence(step, before, after)

@@ -10,18 +10,16 @@ from pathlib import Path
 from typing import Any, Callable, Union
 
 from .annotate import Annotator, annotate
-from .bochs_debugger import BochsDebugger, DebuggerError, Missed, start_at
+from .bochs_debugger import BochsDebugger, DebuggerError, start_at
 from .expression import View
 from .places import Places
 from .run import Request
 from .stepper import REGISTERS, Access, Happening, State, Stepper, version_of_bochs
 from .trace import FORMAT, VERSION
-from .walk import Finding, Kernel, Point, Walk, WalkError, finding
+from .walk import Kernel, Point, Walk, WalkError, arrived, come_to
 
 MOST = 240              # instructions of a stretch that are recorded
 TAIL = 3                # one in so many of them at its end
-FAR = 20_000_000        # instructions after which a point is taken for one that is never reached
-TRIES = 20              # how often Bochs may run past a point
 STACK_WORDS = 24        # of each stack, as it is when the recording begins
 USER_TOP = 1 << 47
 
@@ -33,8 +31,7 @@ class Stretch:
     point: Point
     cpu: int                        # which comes to the point
     counts: dict[int, int]          # instructions that each CPU executed on it
-    target: int                     # where the point is
-    address: int                    # where the CPU came to stand: there, or shortly behind
+    address: int                    # where it is
 
 
 @dataclass
@@ -45,16 +42,6 @@ class Recording:
     points: list[dict[str, Any]] = field(default_factory=list)
     start: list[dict[str, Any]] = field(default_factory=list)
     memory: list[list] = field(default_factory=list)
-
-
-def option(point: Point, name: str, default: Any = None) -> Any:
-    """A field of a point that not every version of the format of walks has."""
-    return getattr(point, name, default)
-
-
-def together(point: Point) -> bool:
-    """Do all CPUs run on the way to a point? Otherwise one does and the others stand still."""
-    return option(point, "run") == "all"
 
 
 class Machine:
@@ -71,51 +58,9 @@ class Machine:
     def counts(self) -> dict[int, int]:
         return {cpu: self.stepper.executed(cpu) for cpu in range(self.debugger.cpus)}
 
-    def go_to(self, point: Point, address: int, cpu: int) -> None:
-        """Goes on to a point without looking."""
-        if option(point, "nmi"):
-            self.debugger.command("take nmi")
-        if together(point):
-            self.run_together(address)
-            self.run_until_it_holds(point, address)
-            return
-        self.stepper.choose(cpu)
-        self.debugger.break_at(address)
-        try:
-            while True:
-                self.debugger.command(f"s {cpu} {FAR}")
-                self.check_arrival(point, address, cpu)
-                if self.holds(point):
-                    return
-        finally:
-            self.debugger.clear_breakpoints()
-
-    def run_until_it_holds(self, point: Point, address: int) -> None:
-        """All CPUs run, until the right one comes to a point under the point's condition."""
-        while option(point, "cpu") not in (None, self.debugger.cpu) or not self.holds(point):
-            self.run_together(address)
-
-    def run_together(self, address: int) -> None:
-        """All CPUs run until one comes to an address. If Bochs has run past it, the next time will do: it is the same
-        next time whenever the walk is gone."""
-        for _ in range(TRIES):
-            try:
-                self.debugger.run_to(address)
-                return
-            except Missed:
-                self.debugger.clear_breakpoints()
-        raise DebuggerError(f"with {self.debugger.cpus} CPUs, Bochs always runs past {address:#x}")
-
-    def check_arrival(self, point: Point, address: int, cpu: int) -> None:
-        seen = self.stepper.look(cpu).address
-        if seen != address:
-            raise DebuggerError(f"CPU {cpu} did not come to {point.at} ({address:#x}) within {FAR} instructions, "
-                                f"but to {seen:#x}")
-
-    def holds(self, point: Point) -> bool:
-        condition = option(point, "when")
-        found: Union[Finding, None] = finding(condition, self.view()) if condition else None
-        return found is None or found.holds
+    def go_to(self, point: Point, before: Union[View, None]) -> View:
+        """Goes on to a point without looking at the way; `before` is what was to be seen at the one before it."""
+        return come_to(point, before, self.kernel, self.debugger)
 
 
 class Recorder:
@@ -124,7 +69,7 @@ class Recorder:
     def __init__(self, walk: Walk, kernel: Kernel, request: Request, programs: list[tuple[Path, list[str]]],
                  show: Callable[[bytes], None], most: int = MOST):
         self.walk = walk
-        self.points = [point for point in walk.points if (option(point, "only") or "bochs") == "bochs"]
+        self.points = walk.seen_in("bochs").points
         self.kernel = kernel
         self.request = request
         self.programs = programs
@@ -139,7 +84,8 @@ class Recorder:
         first = self.kernel.address_of(self.points[0], None)
         machine = Machine(start_at(self.request, self.kernel.symbols.elf, first, self.show), self.kernel)
         try:
-            machine.run_until_it_holds(self.points[0], first)
+            if not arrived(self.points[0], machine.view(), machine.debugger.cpu):
+                machine.go_to(self.points[0], None)
             return machine
         except BaseException:
             self.show(machine.debugger.heard())     # it may explain why
@@ -166,13 +112,10 @@ class Recorder:
         try:
             stretches, view, before = [], machine.view(), machine.counts()
             for point in self.points[1:]:
-                address = self.kernel.address_of(point, view)
-                cpu = option(point, "cpu")
-                machine.go_to(point, address, machine.debugger.cpu if cpu is None else cpu)
-                view, after = machine.view(), machine.counts()
+                view = machine.go_to(point, view)
+                cpu, after = machine.debugger.cpu, machine.counts()
                 counts = {one: after[one] - before[one] for one in after}
-                seen = machine.stepper.look(machine.debugger.cpu).address
-                stretches.append(Stretch(point, machine.debugger.cpu, counts, address, seen))
+                stretches.append(Stretch(point, cpu, counts, view.registers["pc"]))
                 before = after
             return stretches
         except LookupError as error:
@@ -201,8 +144,8 @@ class Recorder:
 
     def record_stretch(self, stretch: Stretch) -> None:
         others = [cpu for cpu, count in stretch.counts.items() if count and cpu != stretch.cpu]
-        if others:
-            self.machine.go_to(stretch.point, stretch.target, stretch.cpu)
+        if stretch.point.run == "all" and self.request.cpus > 1:
+            self.machine.go_to(stretch.point, self.machine.view())
             for cpu in [*others, stretch.cpu]:
                 self.leave_out(cpu, stretch.counts[cpu], everybody=True)
         else:
@@ -215,10 +158,12 @@ class Recorder:
     def record_alone(self, stretch: Stretch) -> None:
         """One CPU's way; of a long one the beginning and the end."""
         count = stretch.counts[stretch.cpu]
-        if stretch.cpu not in self.stepper.states:
-            self.stepper.look(stretch.cpu)
-        if option(stretch.point, "nmi"):
-            self.machine.debugger.command("take nmi")
+        known = self.stepper.states[stretch.cpu]
+        if self.stepper.look(stretch.cpu).registers != known.registers:     # another CPU has reset or started it
+            self.stepper.states[stretch.cpu] = known
+            self.leave_out(stretch.cpu, 0)
+        if stretch.point.nmi:
+            self.machine.debugger.nmi()
         tail = self.most // TAIL if count > self.most else 0
         head = self.most - tail if tail else count
         self.record_steps(stretch.cpu, head)
