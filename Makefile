@@ -24,8 +24,11 @@ boot = @$(PYTHON) tools/boot $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '
   $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') $(if $(MEMORY),--memory $(MEMORY)) \
   $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
   $(if $(TIMEOUT),--timeout $(TIMEOUT))
+stepping = $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
+  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
+  $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
-.PHONY: all help run bochs step test programs iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs step gdb test programs iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -37,6 +40,7 @@ help:
 #: make run             boot a stage in QEMU; the terminal is its serial console (Ctrl-A, then X quits)
 #: make bochs           boot it in Bochs
 #: make step            step through it in the Bochs debugger (WALK=name, or none)
+#: make gdb             step through it in GDB, on QEMU (WALK=name)
 #: make test            run all tests (TESTS=tests/boot runs some)
 #: make iso             build/ringstep.iso, with a menu of all stages
 #: make tree            which file of the kernel comes from which stage
@@ -66,9 +70,11 @@ bochs:
 
 step:
 	$(setup) build bochs step
-	@$(PYTHON) tools/step $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
-	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
-	  $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
+	@$(PYTHON) tools/step $(stepping)
+
+gdb:
+	$(setup) build run step gdb
+	@$(PYTHON) tools/gdb $(stepping)
 
 test:
 	$(setup) build run test

@@ -32,6 +32,7 @@ NEEDS = {
     "clang": (lambda: command("clang") and command("ld.lld"), "clang lld"),
     "musl": (lambda: command("musl-gcc"), "musl-tools"),
     "cloc": (lambda: command("cloc"), "cloc"),
+    "gdb": (lambda: command("gdb"), "gdb"),
     "git": (lambda: command("git"), "git"),
 }
 GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),
