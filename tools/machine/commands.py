@@ -439,7 +439,7 @@ def choose_cpu(scene: Scene, words: str) -> str:
 
 
 def label(scene: Scene, words: str) -> str:
-    """Runs this CPU on to the next label: further on in its routine, or where a routine with labels begins."""
+    """Runs this CPU on to the next label: in its routine, or where one with labels begins."""
     targets = next_labels(scene.kernel, scene.view.registers["pc"])
     if not targets:
         raise Refused("The kernel of this stage has no step labels.")
@@ -469,9 +469,13 @@ def run_to_one_of(debugger: Debugger, addresses: list[int]) -> None:
 
 def list_commands(scene: Union[Scene, None], words: str) -> str:
     """Lists these commands."""
-    texts = {name: one_space(function.__doc__).rstrip(".") for name, function in COMMANDS.items()}
-    texts["go"] = "On to the next point of the walk"
-    return "\n".join(f"  {f'{name} {SYNOPSES.get(name, str())}'.rstrip():<22} {text}" for name, text in texts.items())
+    return listing({f"{name} {SYNOPSES.get(name, '')}".rstrip(): one_space(function.__doc__).rstrip(".")
+                    for name, function in COMMANDS.items()})
+
+
+def listing(texts: dict[str, str]) -> str:
+    """Commands with their words, in a line each."""
+    return "\n".join(f"  {name:<22} {text}" for name, text in {"go": "On to the next point of the walk", **texts}.items())
 
 
 COMMANDS: dict[str, Callable[[Scene, str], str]] = {

@@ -55,10 +55,10 @@ STEP_QUIETLY, STEP_AS_USUAL = "Qqemu.sstep=0x7", "Qqemu.sstep=0x1"
 SETTINGS = ("pagination off", "confirm off", "disassembly-flavor intel", "print inferior-events off", "width 0",
             "print thread-events off")
 USUAL = "stepi   one instruction     x/5i $pc   the next ones     here   where am I     q   quit"
-ALSO = "hbreak idt_init   stop there too     c   run     Ctrl-C   stops it     commands of ours: help ringstep"
+ALSO = "hbreak idt_init   stop there too     c   run     Ctrl-C   stops it     ringstep   lists our commands"
 WITHOUT_A_WALK = """\
 This is the first function of the kernel in C, and no walk leads on from here, so look around. All of GDB's commands are
-there, and some of ours (help ringstep)."""
+there, and these of ours:"""
 GONE = "The machine has ended. q quits."
 
 
@@ -369,7 +369,7 @@ class Session:
         if view.registers["pc"] == self.kernel.addresses[THE_END]:
             say(paragraph("The kernel ends its run here. q quits; c ends the machine."))
         if not self.walk and view.registers["pc"] == self.address:
-            say(f"\n{paragraph(WITHOUT_A_WALK)}\n\n{textwrap.indent(commands.list_commands(None, ''), '    ')}\n")
+            say(f"\n{paragraph(WITHOUT_A_WALK)}\n\n{textwrap.indent(list_commands(), '    ')}\n")
 
     def running_program(self) -> str:
         """The name of the program that this CPU runs, as the kernel knows it."""
@@ -490,18 +490,23 @@ def command_for(text: str, view: View) -> str:
     return f"p &{text}" if text in view.symbols and re.fullmatch(r"\w+", text) else ""
 
 
-# Our commands, as GDB's.
+# Our commands, as GDB's. It has one of the name `commands`, for what is to be done at a breakpoint, so ours are listed by
+# `ringstep`.
+
+def list_commands() -> str:
+    lines = commands.list_commands(None, "").splitlines()
+    others = commands.listing({"program NAME": "GDB gets the symbols of that program", "ringstep": "Lists these commands"})
+    return "\n".join([line for line in lines if line.split()[0] != "commands"] + others.splitlines()[1:])
+
 
 class Ringstep(gdb.Command):
-    """Commands of ringstep's own, for what GDB shows clumsily or not at all:
-
-"""
+    """Lists the commands that ringstep adds to GDB."""
 
     def __init__(self):
         super().__init__("ringstep", gdb.COMMAND_USER)
 
     def invoke(self, argument: str, from_tty: bool) -> None:
-        say(commands.list_commands(None, ""))
+        say(list_commands())
 
 
 class Command(gdb.Command):
@@ -548,12 +553,11 @@ class Program(Command):
 
 def add_commands(session: Session) -> None:
     for name, function in commands.COMMANDS.items():
-        if name != "commands":      # GDB has one of that name, for what is to be done at a breakpoint
+        if name != "commands":
             Command(name, function.__doc__, session)
     Go("go", "On to the walk's next point.", session)
     Program("program", "Gives GDB the symbols of program NAME, in place of those of another one. At a stop in ring 3\n"
             "this is done by itself, if the program is one of the stage's.", session)
-    Ringstep.__doc__ += commands.list_commands(None, "")
     Ringstep()
 
 
