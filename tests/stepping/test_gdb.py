@@ -97,8 +97,7 @@ def leave(terminal: Terminal) -> None:
 
 
 def test_a_session(tmp_path):
-    """Seen to fail: without the text, without the copying of COM1, with GDB's Breakpoint -1 shown, and, for the
-    processes, with a QEMU that is not stopped at the end."""
+    """Seen to fail: without the text, without the copying of COM1, with GDB's Breakpoint -1 shown."""
     with debugging(tmp_path, "STAGE=03", "WALK=syscall-round-trip") as terminal:
         above = terminal.text_above()
         for part in ("ringstep, stage 03", "point 1 of 10: syscall_entry", "kernel/syscall_entry.S:", "ring 0",
@@ -121,7 +120,7 @@ def test_a_session(tmp_path):
 @pytest.mark.parametrize("stage,path", WALKS, ids=[f"{stage}-{path.stem}" for stage, path in WALKS])
 def test_every_walk_by_go_alone(stage, path, tmp_path):
     """A person comes to the points in their order, and all that is said of them holds. Seen to fail: without the
-    conditions (when), without the NMI, and with all CPUs running where one goes alone."""
+    conditions (when), and without the NMI."""
     points = len(load_walk(path).seen_in("qemu").points)
     with debugging(tmp_path, f"STAGE={stage}", f"WALK={path.stem}") as terminal:
         text = terminal.text_above()
@@ -174,13 +173,15 @@ def test_our_commands_say_what_gdb_knows(tmp_path):
         assert "=== user_copy_bytes" in terminal.answer("label")
         assert "cpu wants a number from 0 to 0" in terminal.answer("cpu 1")
         ours = terminal.answer("ringstep")
-        for name in ("here", "bases", "pcr [N]", "trapframe [ADDRESS]", "gdt", "tss", "label", "cpu N", "go", "program NAME"):
+        for name in ("here", "bases", "pcr [N]", "trapframe [ADDRESS]", "gdt", "tss", "label", "cpu N", "go",
+                     "program NAME"):
             assert re.search(rf"^  {re.escape(name)}  ", ours, re.MULTILINE), name
         leave(terminal)
 
 
 def test_two_cpus(tmp_path):
-    """Seen to fail: with the threads numbered from 1."""
+    """Each for itself. Seen to fail: with the threads numbered from 1, and with all CPUs running where one goes
+    alone."""
     with debugging(tmp_path, "STAGE=05", "WALK=two-cpus-in-the-syscall-entry") as terminal:
         assert "ring 0, CPU 0" in terminal.text_above()
         assert "CPU 1 goes alone, the others stand still" in terminal.answer("go")
@@ -189,9 +190,21 @@ def test_two_cpus(tmp_path):
         assert f"PCR of CPU 1 at {second:#x}, where KERNEL_GS_BASE points" in terminal.answer("pcr")
         assert f"PCR of CPU 1 at {second:#x}\n" in terminal.answer("pcr 1")
         assert "There is no PCR of CPU '2'. There are those of 0, 1." in terminal.answer("pcr 2")
-        assert f"base {terminal.value(f'&((struct pcr *){second:#x})->tss'):#x} (tss in the PCR of CPU 1)" in terminal.answer("gdt")
-        assert terminal.answer("cpu 0").startswith("CPU 0, ring 0")
+        tss = terminal.value(f"&((struct pcr *){second:#x})->tss")
+        assert f"base {tss:#x} (tss in the PCR of CPU 1)" in terminal.answer("gdt")
+        assert re.search(r"CPU 0, ring 0.*\n.* syscall_entry stages/", terminal.answer("cpu 0")), "it has stood still"
         assert "the PCR of CPU 0" in terminal.answer("gdt")
+        leave(terminal)
+
+
+def test_an_nmi_where_a_breakpoint_is(tmp_path):
+    """To go on from a breakpoint GDB executes one instruction by itself, and the NMI strikes before that. Seen to fail:
+    with QEMU's usual way of stepping, which takes no interrupt."""
+    with debugging(tmp_path, "STAGE=03", "WALK=when-an-nmi-strikes") as terminal:
+        terminal.text_above()
+        terminal.answer("hbreak *syscall_entry")
+        text = terminal.answer("go")
+        assert "point 2 of 9: ist_entry" in text and "NOT SO" not in text
         leave(terminal)
 
 
@@ -202,10 +215,12 @@ def test_symbols_of_the_programs(tmp_path):
         assert "=== kernel_main " in terminal.text_above()
         assert "user/hello.c" in terminal.answer("info line main")
         terminal.answer("program gs")
-        assert "user/gs.c" in terminal.answer("info line main") and "syscall_entry" in terminal.answer("info line syscall_entry")
+        assert "user/gs.c" in terminal.answer("info line main")
+        assert "kernel/syscall_entry.S" in terminal.answer("info line syscall_entry")
         assert "There is no program 'wrong'. There are " in terminal.answer("program wrong")
         terminal.answer("thbreak main")
-        terminal.answer("c")
+        text = terminal.answer("c")
+        assert re.search(r"=== 0x4\w+, \w+ of the program stages/01-gdt-tss/user/\w+\.[cS]:\d+, ring 3", text)
         assert "hello.c" in terminal.answer("info line main"), "main of gs is an address within hello"
         assert "CPU 0, ring 3, 64-bit mode" in terminal.answer("here")
         leave(terminal)

@@ -8,6 +8,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Callable, Union
 
 from layers import ROOT
@@ -32,6 +33,8 @@ MOST_SLOTS = 32                                         # of a GDT; ours have 8
 STEP_LABEL = re.compile(r"(\w+)\.step\d+")
 AP_PAGE = 0x8000                                        # where another CPU starts, in a copy of ap_trampoline
 MOST_STEPS = 10000000                                   # of a CPU that runs alone in Bochs
+# The files of programs that are not the stage's own, by name. Whoever boots the machine knows them.
+PROGRAM_FILES: dict[str, Path] = {}
 NO_PCR = "Stages 00 and 01 have no PCR: there is one CPU, and its state lies in global variables. Stage 02 brings it."
 
 
@@ -110,7 +113,8 @@ class Scene:
     def program_line(self, address: int) -> tuple[str, str]:
         """Function and source line of an address of the current program, if it is one of ours."""
         words = self.owners.task_text(self.task()).split() if self.task() else []
-        program = self.kernel.symbols.elf.parent / "user" / words[0] if words else None
+        name = words[0] if words else ""
+        program = PROGRAM_FILES.get(name, self.kernel.symbols.elf.parent / "user" / name) if name else None
         if not program or not program.is_file() or not self.kernel.symbols.tool:
             return "", ""
         command = [self.kernel.symbols.tool, "-f", "-e", str(program), hex(address)]
@@ -469,13 +473,18 @@ def run_to_one_of(debugger: Debugger, addresses: list[int]) -> None:
 
 def list_commands(scene: Union[Scene, None], words: str) -> str:
     """Lists these commands."""
-    return listing({f"{name} {SYNOPSES.get(name, '')}".rstrip(): one_space(function.__doc__).rstrip(".")
-                    for name, function in COMMANDS.items()})
+    return listing(texts())
 
 
-def listing(texts: dict[str, str]) -> str:
-    """Commands with their words, in a line each."""
-    return "\n".join(f"  {name:<22} {text}" for name, text in {"go": "On to the next point of the walk", **texts}.items())
+def texts() -> dict[str, str]:
+    """What each command is for, by what is typed."""
+    ours = {f"{name} {SYNOPSES.get(name, '')}".rstrip(): one_space(function.__doc__).rstrip(".")
+            for name, function in COMMANDS.items()}
+    return {"go": "On to the next point of the walk", **ours}
+
+
+def listing(lines: dict[str, str]) -> str:
+    return "\n".join(f"  {typed:<22} {text}" for typed, text in lines.items())
 
 
 COMMANDS: dict[str, Callable[[Scene, str], str]] = {

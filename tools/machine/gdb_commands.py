@@ -146,7 +146,7 @@ class GdbDebugger:
                     self.step()
                 if self.registers()["pc"] not in addresses:
                     with breaking_at(addresses), locking("on" if alone else "step"):
-                        gdb.execute("continue", to_string=True)
+                        self.go_on()
         except gdb.error:
             if gdb.selected_thread():
                 raise
@@ -155,6 +155,15 @@ class GdbDebugger:
         seen = self.registers()["pc"]
         if seen not in addresses:
             raise Elsewhere(f"the machine stopped at {seen:#x}")
+
+
+    def go_on(self) -> None:
+        """From a breakpoint GDB makes one step before it lets the machine run. If QEMU came back before that had begun,
+        the machine stops where it is; then once more."""
+        before = self.registers()
+        gdb.execute("continue", to_string=True)
+        if gdb.selected_thread() and self.registers() == before:
+            gdb.execute("continue", to_string=True)
 
 
 @contextmanager
@@ -303,6 +312,7 @@ class Session:
         self.kernel = Kernel(Path(plan["elf"]))
         self.walk = choose_walk(plan)
         self.programs = Programs(plan["programs"])
+        commands.PROGRAM_FILES.update({name: Path(file) for name, file in plan["programs"].items()})
         self.com1 = Com1(plan["console"], self.kernel.symbols.elf)
         self.debugger: Union[GdbDebugger, None] = None
         self.number = 0                         # the point at which the machine shall stop next,
@@ -356,9 +366,12 @@ class Session:
 
     def show_place(self) -> None:
         view = self.kernel.view(self.debugger)
+        place = where(self.kernel, view)
         if view.named("cpl") == 3:
             self.programs.load(self.running_program())
-        place = where(self.kernel, view) + (f", CPU {self.debugger.cpu}" if self.debugger.cpus > 1 else "")
+            name, line = commands.Scene(self.kernel, self.debugger).place(view.registers["pc"], 3)
+            place = f"{view.registers['pc']:#x}, {' '.join(filter(None, [name, line]))}, ring 3"
+        place += (f", CPU {self.debugger.cpu}" if self.debugger.cpus > 1 else "")
         if self.walk and view.registers["pc"] == self.address:
             point = self.walk.points[self.number]
             if arrived(point, view, self.debugger.cpu):
@@ -490,13 +503,13 @@ def command_for(text: str, view: View) -> str:
     return f"p &{text}" if text in view.symbols and re.fullmatch(r"\w+", text) else ""
 
 
-# Our commands, as GDB's. It has one of the name `commands`, for what is to be done at a breakpoint, so ours are listed by
-# `ringstep`.
+# Our commands, as GDB's. It has one of the name `commands`, for what is to be done at a breakpoint, so ours are listed
+# by `ringstep`.
 
 def list_commands() -> str:
-    lines = commands.list_commands(None, "").splitlines()
-    others = commands.listing({"program NAME": "GDB gets the symbols of that program", "ringstep": "Lists these commands"})
-    return "\n".join([line for line in lines if line.split()[0] != "commands"] + others.splitlines()[1:])
+    texts = {typed: text for typed, text in commands.texts().items() if typed != "commands"}
+    return commands.listing({**texts, "program NAME": "GDB gets the symbols of that program",
+                             "ringstep": "Lists these commands"})
 
 
 class Ringstep(gdb.Command):
