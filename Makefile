@@ -16,19 +16,19 @@ TESTS ?= tests
 knobs = STAGE='$(STAGE)' BUG='$(BUG)' LAYER='$(LAYER)' TEST='$(TEST)' CC='$(CC)' V='$(V)'
 jobs = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 # One build at a time: two would write the same files.
-build = $(setup) build $(notdir $(CC)) && mkdir -p build && \
+build = +$(setup) build $(notdir $(CC)) && mkdir -p build && \
   flock build/.lock $(MAKE) --no-print-directory $(jobs) -f tools/build.mk $(knobs)
 setup = @tools/setup
 layer = @$(PYTHON) tools/layer $(or $(STAGE),$(last)) $(if $(BUG),--bug '$(BUG)') $(if $(LAYER),--layers '$(LAYER)')
 boot = @$(PYTHON) tools/boot $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '$(BUG)') \
   $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') $(if $(MEMORY),--memory $(MEMORY)) \
   $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
-  $(if $(TIMEOUT),--timeout $(TIMEOUT))
+  $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(SCREEN),--screen '$(SCREEN)')
 stepping = $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
   $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
   $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
-.PHONY: all help run bochs step gdb test programs iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs step gdb trace editor doctor test programs iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -40,8 +40,11 @@ help:
 #: make run             boot a stage in QEMU; the terminal is its serial console (Ctrl-A, then X quits)
 #: make bochs           boot it in Bochs
 #: make step            step through it in the Bochs debugger (WALK=name, or none)
-#: make gdb             step through it in GDB, on QEMU (WALK=name)
+#: make gdb             step through it in GDB, on QEMU (WALK=name, or none)
+#: make trace           record a walk, instruction by instruction, in build/NN/traces/ (WALK=name, TRACE=file)
 #: make test            run all tests (TESTS=tests/boot runs some)
+#: make editor          boot it in QEMU for an editor's debugger, which is waited for (.vscode/launch.json)
+#: make doctor          whether this machine has what all that needs, and what would install the rest
 #: make iso             build/ringstep.iso, with a menu of all stages
 #: make tree            which file of the kernel comes from which stage
 #: make diff            what a stage changes in the one below (BUG=name: what the bug changes)
@@ -59,6 +62,7 @@ help:
 #: PROGRAMS='hello one; count copies=3 5'   instead of the stage's own list
 #: APPEND='selftest'   words for the kernel's command line       TIMEOUT=60     seconds
 #: CC=clang        the compiler                                  V=1            show the commands
+#: SCREEN=x        show the VGA screen (bochs, step)
 
 run:
 	$(setup) build $(notdir $(CC)) run
@@ -69,12 +73,29 @@ bochs:
 	$(boot) --emulator bochs --cpus $(or $(CPUS),2)
 
 step:
-	$(setup) build bochs step
-	@$(PYTHON) tools/step $(stepping)
+	$(setup) build $(notdir $(CC)) bochs step
+	@$(PYTHON) tools/step $(stepping) $(if $(SCREEN),--screen '$(SCREEN)')
 
 gdb:
-	$(setup) build run step gdb
+	$(setup) build $(notdir $(CC)) run step gdb
 	@$(PYTHON) tools/gdb $(stepping)
+
+# For .vscode/launch.json, which can name the stage only once: the kernel has the same name whatever the stage is.
+editor:
+	$(setup) build $(notdir $(CC)) run editor
+	@mkdir -p build/editor
+	@ln -sfn "../../$$($(PYTHON) tools/layer $(or $(STAGE),$(last)) --compiler '$(CC)' $(if $(BUG),--bug '$(BUG)') \
+	  $(if $(LAYER),--layers '$(LAYER)'))/kernel.elf" build/editor/kernel.elf
+	$(boot) --cpus $(or $(CPUS),1) --gdb build/editor/socket
+
+doctor:
+	$(setup) --check doctor
+	@$(PYTHON) tools/doctor
+
+trace:
+	$(setup) build bochs step trace
+	@$(PYTHON) tools/trace $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(TRACE),-o '$(TRACE)') \
+	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
 
 test:
 	$(setup) build run test

@@ -30,9 +30,11 @@ NEEDS = {
               and files("/usr/share/bochs/BIOS-bochs-latest") and files("/usr/share/bochs/VGABIOS-lgpl-latest"),
               "bochs bochs-term bochsbios vgabios"),
     "clang": (lambda: command("clang") and command("ld.lld"), "clang lld"),
+    "llvm": (lambda: command("llvm-nm"), "llvm"),
+    "clangd": (lambda: command("clangd"), "clangd"),
+    "gdb": (lambda: command("gdb"), "gdb"),
     "musl": (lambda: command("musl-gcc"), "musl-tools"),
     "cloc": (lambda: command("cloc"), "cloc"),
-    "gdb": (lambda: command("gdb"), "gdb"),
     "git": (lambda: command("git"), "git"),
 }
 GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),

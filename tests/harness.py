@@ -1,5 +1,5 @@
 # How tests run tools/boot and make: the command, its output, and the processes that it starts.
-# Used by tests/boot and tests/layers.
+# Used by the tests of most groups.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 # Python is not to be made to write at once: that is tools/boot's own affair.
@@ -36,6 +36,17 @@ def started(*arguments: str, **options) -> Iterator[subprocess.Popen]:
         for stream in (process.stdout, process.stderr):
             if stream:
                 stream.close()
+
+
+def path_without(folder: Path, hidden: Callable[[str], bool]) -> str:
+    """A PATH with links to all programs of this machine but those that are hidden."""
+    folder.mkdir()
+    for place in os.environ["PATH"].split(":"):
+        for program in Path(place).glob("*"):
+            link = folder / program.name
+            if not hidden(program.name) and not link.is_symlink():
+                link.symlink_to(program)
+    return str(folder)
 
 
 def wait_until(condition, seconds: float = 10):

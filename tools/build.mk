@@ -7,10 +7,17 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 ifneq ($(findstring clang,$(CC)),)
+# LLVM's own tools, so that nothing of GNU's compilers is needed: they are there for x86-64 on any host.
 LD := $(or $(shell command -v ld.lld),ld)
+AR := $(or $(shell command -v llvm-ar),ar)
+NM := $(or $(shell command -v llvm-nm),nm)
+OBJDUMP := $(or $(shell command -v llvm-objdump),objdump)
 CLANG := --target=x86_64-unknown-none-elf -Wno-microsoft-anon-tag
 else
 LD := ld
+AR := ar
+NM := nm
+OBJDUMP := objdump
 endif
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 Q := $(if $(V),,@)
@@ -72,14 +79,14 @@ $(1)/kernel.elf: $(call objects,$(1)) $(1)/src/kernel/kernel.ld
 	$(Q)$(LD) $(KERNEL_LDFLAGS) -T $(1)/src/kernel/kernel.ld -o $$@ $(call objects,$(1))
 # The symbols in the form that the Bochs debugger and tools/boot read: address, name.
 $(1)/kernel.sym: $(1)/kernel.elf
-	$(Q)nm -n $$< | awk '$$$$2 ~ /[TtDdBbRr]/ { print $$$$1, $$$$3 }' >$$@
+	$(Q)$(NM) -n $$< | awk '$$$$2 ~ /[TtDdBbRr]/ { print $$$$1, $$$$3 }' >$$@
 # The machine code with its source between, for a reader; made when asked for.
 $(1)/kernel.asm: $(1)/kernel.elf
 	$$(call say,ASM)
-	$(Q)objdump -d -S -M intel --no-show-raw-insn $$< >$$@
+	$(Q)$(OBJDUMP) -d -S -M intel --no-show-raw-insn $$< >$$@
 
 $(1)/user/library.a: $(call object,$(1),$(call library,$(1)))
-	$(Q)rm -f $$@; ar rcs $$@ $$^
+	$(Q)rm -f $$@; $(AR) rcs $$@ $$^
 $(1)/user/%: $(1)/user/%.c.o $(1)/user/library.a
 	$$(call say,LD)
 	$(Q)$(LD) $(USER_LDFLAGS) -o $$@ $$^

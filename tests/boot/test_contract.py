@@ -352,8 +352,8 @@ def test_first_line_is_soon_there(emulator, seconds, temporary):
 @pytest.mark.needs("bochs")
 def test_screen_is_drained():
     """Bochs draws its screen on a terminal of its own, and waits for ever when nobody reads it: with the call of
-    drain_screen() left out, one of five such runs ended by time-out."""
-    done = boot("--stage", "05", "--emulator", "bochs", "--cpus", "2", "--timeout", "60",
+    display.attend() left out, one of five such runs ended by time-out."""
+    done = boot("--stage", "05", "--emulator", "bochs", "--cpus", "2", "--timeout", "100",
                 "--module", "fault copies=150 ud", "--module", "fault copies=150 de")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(": exit 132") == 150

@@ -55,6 +55,7 @@ def test_quiet_when_nothing_is_missing(machine):
     ("apt-get", "apt-get install --yes --no-install-recommends gcc patch \n"),
     ("dnf", "dnf install --assumeyes gcc patch \n"),
     ("pacman", "pacman --sync --needed --noconfirm gcc patch \n"),
+    ("brew", "brew install gcc gpatch \n"),
 ])
 def test_installs_just_what_is_missing(machine, manager, command):
     (machine.bin / "gcc").unlink()
@@ -108,7 +109,48 @@ def test_no_package_manager(machine):
     (machine.bin / "gcc").unlink()
     done = machine.setup("build")
     assert done.returncode == 2
-    assert "no apt-get, dnf or pacman" in done.stderr and "gcc" in done.stderr
+    assert "no apt-get, dnf, pacman or brew" in done.stderr
+    for command in ("sudo apt-get install --yes --no-install-recommends gcc\n", "sudo dnf install --assumeyes gcc\n",
+                    "sudo pacman --sync --needed --noconfirm gcc\n", "    brew install gcc\n"):
+        assert command in done.stderr
+
+
+def test_brew_needs_no_root(machine):
+    """It refuses to run as root, so there is no sudo in what is run and in what is printed."""
+    (machine.bin / "patch").unlink()
+    machine.manager("brew")
+    machine.program("id", "echo 1000")
+    assert "To install it: brew install gpatch" in machine.setup("--check", "build").stderr
+    assert machine.setup("build").returncode == 0
+    assert machine.installed() == "brew install gpatch\n"
+
+
+def test_clang_needs_no_gcc(machine):
+    """Seen to fail: with gcc in the group build."""
+    for tool in ("gcc", "ld"):
+        (machine.bin / tool).unlink()
+    for tool in ("clang", "ld.lld", "llvm-nm", "llvm-ar"):
+        (machine.bin / tool).symlink_to("/bin/true")
+    machine.manager("apt-get")
+    assert machine.setup("build", "clang").returncode == 0
+    assert machine.setup("build", "clang-15").returncode == 0
+    assert machine.installed() == ""
+    assert machine.setup("build", "gcc").returncode == 0
+    assert machine.installed() == "apt-get install --yes --no-install-recommends binutils gcc\n"
+    (machine.bin / "llvm-nm").unlink()
+    assert machine.setup("build", "clang").returncode == 0
+    assert machine.installed().endswith("install --yes --no-install-recommends llvm\n")
+
+
+def test_list(machine):
+    """One need a line, for programs: what tools/doctor reads."""
+    (machine.bin / "gcc").unlink()
+    done = machine.setup("--list")
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and all(len(line) == 7 for line in lines)
+    assert ["missing", "gcc", "command:gcc", "gcc", "gcc", "gcc", "gcc"] in lines
+    assert ["present", "build", "command:patch", "patch", "patch", "patch", "gpatch"] in lines
+    assert {line[0] for line in lines} == {"present", "missing"}
 
 
 def test_run_needs_an_emulator_and_no_test_tools(machine):

@@ -73,9 +73,9 @@ def test_fault_on_the_kernels_side_of_a_copy_is_reported(broken):
 @sound_and_broken
 def test_boot_information_in_memory_that_no_map_names(broken):
     """The map leaves out what lies below 17 MiB, where GRUB puts its information and the modules."""
-    files = [change("05", "kernel/multiboot2.c", ("    if (memory->base > DIRECT_SIZE)\n",
+    files = [change("05", "kernel/multiboot2.c", ("    if (memory->base > DIRECT_SIZE",
              "    if (memory->base == 0x100000) {\n        memory->base += 16 << 20;\n        memory->length -= 16 << 20;\n"
-             "    }\n    if (memory->base > DIRECT_SIZE)\n")),
+             "    }\n    if (memory->base > DIRECT_SIZE")),
              change("05", "kernel/paging.c", *[("map_physical(virt_to_phys(info), info->total_size,", "map_physical(0, 0x1000,")]
                     * broken)]
     result = attempt("05", ["hello"], *on_top(layer("map-with-a-gap" + "-unmapped" * broken, *files)))
@@ -106,6 +106,7 @@ REPORT = re.compile(
     r"  rsi [0-9a-f]{16}  rdi [0-9a-f]{16}  rbp [0-9a-f]{16}  r8  [0-9a-f]{16}\n"
     r"  r9  [0-9a-f]{16}  r10 [0-9a-f]{16}  r11 [0-9a-f]{16}  r12 [0-9a-f]{16}\n"
     r"  r13 [0-9a-f]{16}  r14 [0-9a-f]{16}  r15 [0-9a-f]{16}  cr2 0000000000001238\n"
+    r"  rbp [0-9a-f]{16}  rflags \w+  cr0 \w+  cr2 1238  cr3 \w+  cr4 \w+\n"
     r"  backtrace:\n((?:    0x[0-9a-f]{16}.*\n)+)")
 
 
@@ -128,3 +129,32 @@ def test_fault_of_the_kernel_is_reported(stage, emulator):
     names = [re.search(r"<([\w.]+)\+", call)[1] for call in calls[1:]]
     assert names[0] == "timer_interrupt" and "trap" in names
     assert any(name.startswith("interrupt_entry") for name in names)    # behind it, what the tick has interrupted
+
+
+def test_memory_map_that_wraps():
+    """The entry of the memory above 1 MiB has a length that no memory has. It counts for nothing, and then there is none.
+    (Seen to fail: clipped as if it were only long, it made the kernel map 64 TiB, without a word.)"""
+    wraps = variant("map-wraps", "05", "kernel/multiboot2.c", ("    if (memory->base > DIRECT_SIZE",
+        "    if (memory->base == 0x100000)\n        memory->length = UINT64_MAX;\n    if (memory->base > DIRECT_SIZE"))
+    result = attempt("05", ["hello"], *on_top(wraps))
+    assert result.code == 1 and b"panic: CPU 0: the boot loader's memory map is missing, broken or empty" in result.log
+
+
+@sound_and_broken
+def test_a_wrong_gs_base_is_no_stack_overflow(broken):
+    """A panic must find out which CPU it is on without GS, whose base may be what is wrong."""
+    files = [change("05", "kernel/syscall.c", ("    uint32_t cpu = cpu_number(), node = 0;",
+                                               "    wrmsr(MSR_GS_BASE, 0);\n    uint32_t cpu = cpu_number(), node = 0;")),
+             change("05", "kernel/ipi.c", *[("me = own->cpu;", "me = this_cpu->cpu;"),
+                                            ("    wrmsr(MSR_GS_BASE, (uint64_t)own);", "    ")] * broken)]
+    result = attempt("05", ["spread copies=2"], "--cpus", "2",
+                     *on_top(layer("gs-base-lost" + "-and-asked" * broken, *files)))
+    found = re.search(rb"^panic: CPU \d: #PF \(page fault\) in ring 0", result.log, re.MULTILINE)
+    assert result.code == 1 and (found is not None and b"cr2 00000000000000c0" in result.log) is not broken
+
+
+def test_every_word_counts():
+    """Forty unknown words give as many warnings, and poweroff behind them is heard. (Seen to fail with a buffer of 256
+    characters.)"""
+    result = good_boot("05", ["hello"], "--append", " ".join(f"word{number:03}" for number in range(40)))
+    assert result.log.count(b"warning: unknown word 'word0") == 40

@@ -151,7 +151,7 @@ static void fill_some(unsigned first, unsigned count) {
             return;
     for (uint64_t i = 0; i < size; i++)
         data[i] = (uint8_t)any_number();
-    /* mutant kernel/address_space.c: size_t part = PAGE_SIZE - address % PAGE_SIZE; => size_t part = PAGE_SIZE; */
+    /* mutant kernel/address_space.c: size_t left = PAGE_SIZE - address % PAGE_SIZE, => size_t left = PAGE_SIZE, */
     user_fill(&space, address_of(first) + offset, data, size);
     for (uint64_t i = 0; i < size; i++)
         CHECK_EQUAL(*(uint8_t *)user_page(&space, address_of(first) + offset + i, false), data[i]);

@@ -47,7 +47,7 @@ static void check_promise(const struct elf *elf, uint64_t size) {
             continue;
         CHECK(s.memory_size > 0 && s.file_size <= s.memory_size);
         CHECK((__uint128_t)s.offset + s.file_size <= size);
-        CHECK(s.address >= PAGE_SIZE && (__uint128_t)s.address + s.memory_size <= USER_TOP);
+        CHECK(s.address >= PAGE_SIZE && (__uint128_t)s.address + s.memory_size <= USER_STACK_LOW);
         for (unsigned other = 0; other < count; other++) {
             const struct elf_segment *o = &others[other];
             CHECK(s.address / PAGE_SIZE > (o->address + o->memory_size - 1) / PAGE_SIZE ||
@@ -108,10 +108,10 @@ static void test_good_variants(void) {
     CHECK(!elf_segment(&elf, 1, &s));
 
     image = good();
-    image.segments[2].address = USER_TOP - 0x3000; /* up to the last byte */
+    image.segments[2].address = USER_STACK_LOW - 0x3000; /* up to the last byte */
     CHECK_TEXT(verdict(&image, sizeof(image)), NULL);
     CHECK_TEXT(elf_check(&elf, &image, sizeof(image)), NULL);
-    CHECK_EQUAL(elf.end, USER_TOP);
+    CHECK_EQUAL(elf.end, USER_STACK_LOW);
 }
 
 #define REFUSED(change, reason)                                                                                        \
@@ -155,13 +155,14 @@ static void test_refused_segments(void) {
     REFUSED(image.segments[2].offset = FILE_SIZE + 1, outside);
     REFUSED(image.segments[2].offset = 0xa01, outside);
     REFUSED(image.segments[2].offset = UINT64_MAX - 0x5ff, outside); /* offset + size wraps to 0 */
-    const char *elsewhere = "a segment lies outside user space";
+    const char *elsewhere = "a segment lies outside user space, or where the stack belongs";
     REFUSED(image.segments[0].address = 0, elsewhere);
     REFUSED(image.segments[0].address = PAGE_SIZE - 1, elsewhere);
-    REFUSED(image.segments[2].address = USER_TOP - 0x2fff, elsewhere);
+    REFUSED(image.segments[2].address = USER_STACK_LOW - 0x2fff, elsewhere);
+    REFUSED(image.segments[2].address = USER_STACK_LOW, elsewhere);
     REFUSED(image.segments[2].address = USER_TOP, elsewhere);
     REFUSED(image.segments[2].address = 0xffffffff80100000, elsewhere);
-    /* mutant kernel/elf.c: s->memory_size > USER_TOP - s->address => s->address + s->memory_size > USER_TOP */
+    /* mutant kernel/elf.c: s->memory_size > USER_STACK_LOW - s->address => s->address + s->memory_size > USER_STACK_LOW */
     REFUSED(image.segments[2].memory_size = UINT64_MAX - 0x402a00 + 2, elsewhere); /* address + size wraps to 1 */
     const char *overlap = "its segments overlap, share a page, or are out of order";
     REFUSED(image.segments[1].address = 0x400200, overlap); /* not a byte in common, but a page */
@@ -200,7 +201,7 @@ static void test_mutated(void) {
         }
     }
     static const uint64_t edges[] = {0,         1,        PAGE_SIZE - 1, PAGE_SIZE,          FILE_SIZE - 1,
-                                     FILE_SIZE, USER_TOP, USER_TOP - 1,  0x7fffffffffffffff, UINT64_MAX,
+                                     FILE_SIZE, USER_TOP, USER_STACK_LOW,  0x7fffffffffffffff, UINT64_MAX,
                                      0x400000,  0x402000};
     for (unsigned round = 0; round < 20000; round++) {
         struct image image = good();

@@ -192,10 +192,16 @@ static void test_clipping(void) {
             information_add_memory(&info, &entry, 1, 24);
             CHECK(multiboot2_memory(&info.head, 0, &m));
             __uint128_t end = (__uint128_t)entry.base + entry.length;
-            /* mutant kernel/multiboot2.c: memory->length > DIRECT_SIZE - memory->base =>
-               memory->base + memory->length > DIRECT_SIZE */
-            CHECK_EQUAL(m.base, entry.base < DIRECT_SIZE ? entry.base : DIRECT_SIZE);
-            CHECK_EQUAL(m.base + m.length, end < DIRECT_SIZE ? (uint64_t)end : DIRECT_SIZE);
+            /* mutant kernel/multiboot2.c: memory->length > DIRECT_SIZE - memory->base => 0 */
+            /* mutant kernel/multiboot2.c: memory->base > DIRECT_SIZE || => */
+            /* mutant kernel/multiboot2.c: || memory->base + memory->length < memory->base => */
+            if (entry.base > DIRECT_SIZE || end >> 64) {
+                CHECK_EQUAL(m.base, 0);
+                CHECK_EQUAL(m.length, 0);
+            } else {
+                CHECK_EQUAL(m.base, entry.base);
+                CHECK_EQUAL(m.base + m.length, end < DIRECT_SIZE ? (uint64_t)end : DIRECT_SIZE);
+            }
         }
     }
 }

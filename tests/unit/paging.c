@@ -19,7 +19,8 @@ static jmp_buf panicked;
 void fake_write_cr3(uint64_t value) { loaded_cr3 = value; }
 
 uint64_t panic_begin(const char *format, ...) {
-    CHECK_TEXT(format, "no memory for the kernel's page tables");
+    CHECK(!strcmp(format, "no memory for the kernel's page tables") ||
+          (!frame_count_free() && !strcmp(format, "the boot loader's memory map is missing, broken or empty")));
     return 0;
 }
 

@@ -120,7 +120,7 @@ static void test_fixed(void) {
     /* mutant kernel/user_memory.c: (fixed && !in_user_space(address, size)) => 0 */
     CHECK_EQUAL(call_mmap(USER_TOP - PAGE_SIZE, 2 * PAGE_SIZE, MAP_PRIVATE | MAP_FIXED), NO_MEMORY);
     CHECK_EQUAL(call_mmap(0xffffffff80000000, PAGE_SIZE, MAP_PRIVATE | MAP_FIXED), NO_MEMORY);
-    /* mutant kernel/address_space.h: address <= USER_TOP && size <= => size <= */
+    /* mutant kernel/address_space.h: address < USER_TOP && size <= => size <= */
     CHECK_EQUAL(call_munmap(0xffffffff80000000, PAGE_SIZE), (uint64_t)-EINVAL);
     CHECK_EQUAL(call_munmap(0, USER_TOP + 1), (uint64_t)-EINVAL);
     CHECK_EQUAL(call_munmap(0, USER_TOP), 0);

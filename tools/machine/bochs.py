@@ -7,11 +7,9 @@ import fcntl
 import os
 import re
 import subprocess
-import threading
-import time
-import tty
 from pathlib import Path
 
+from . import display
 from .run import End, Machine, MachineError, Request, require, start
 
 DEFAULT_CPU = "corei7_skylake_x"    # SMEP, SMAP, FSGSBASE, x2APIC; neither UMIP nor shadow stacks
@@ -22,7 +20,6 @@ MOST_HOST_MEMORY = 2048             # MiB that Bochs keeps in memory; the rest g
 SPEED = 1000000
 BIOS = Path("/usr/share/bochs/BIOS-bochs-latest")
 VGA_BIOS = Path("/usr/share/bochs/VGABIOS-lgpl-latest")
-PLUGINS = ("/usr/lib/x86_64-linux-gnu/bochs/plugins", "/usr/lib64/bochs/plugins", "/usr/lib/bochs/plugins")
 # What Bochs notes when nothing handles a fault: which CPU, and its registers.
 TRIPLE_FAULT = re.compile(r"\[CPU(\d+) *\] >>PANIC<< exception\(\): 3rd .*? RIP=([0-9a-f]{16})", re.DOTALL)
 CONFIGURATION = """\
@@ -43,12 +40,12 @@ info: action=report
 """
 
 
-def configuration(request: Request, display: str = "term", console: str = "") -> str:
+def configuration(request: Request) -> str:
     """The text of a bochsrc for a run."""
     return CONFIGURATION.format(
         memory=request.memory, host_memory=min(request.memory, MOST_HOST_MEMORY),
         model=request.cpu_model or DEFAULT_CPU, cpus=request.cpus, speed=SPEED, bios=BIOS, vga_bios=VGA_BIOS,
-        iso=request.iso, console=console or request.folder / "com1", display=display,
+        iso=request.iso, console=request.folder / "com1", display=display.choose(request.screen),
         log=request.folder / "bochs.log",
     )
 
@@ -62,12 +59,8 @@ def cpu_models(bochs: str) -> list[str]:
 
 
 def program() -> str:
-    """Bochs' path. Its displays are plugins in packages of their own; only the text one needs no window."""
+    """Bochs' path, if all that it needs is there."""
     bochs = require("bochs", "bochs")
-    plugins = [path for path in PLUGINS if Path(path).is_dir()]
-    if plugins and not any(list(Path(path).glob("libbx_term_gui.*")) for path in plugins):
-        raise MachineError("Bochs' text display is not installed. Debian and Ubuntu have it in the package "
-                           "bochs-term: sudo apt-get install bochs-term")
     for rom, package in ((BIOS, "bochsbios"), (VGA_BIOS, "vgabios")):
         if not rom.exists():
             raise MachineError(f"Bochs' {rom} is not installed. Debian and Ubuntu have it in the package {package}: "
@@ -78,6 +71,7 @@ def program() -> str:
 def check(request: Request) -> None:
     """Refuses what Bochs cannot do, in words, before it panics over it."""
     bochs = program()
+    display.choose(request.screen)
     if not 1 <= request.cpus <= MOST_CPUS:
         raise MachineError(f"Bochs has 1 to {MOST_CPUS} CPUs, not {request.cpus}")
     if request.topology:
@@ -103,40 +97,11 @@ def run(request: Request) -> Machine:
     with open(request.folder / "screen", "wb") as screen:
         process = start(
             [program(), "-q", "-f", "bochsrc", "-rc", "commands"], cwd=request.folder, stdin=subprocess.DEVNULL,
-            stdout=screen, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, "TERM": "xterm"},
+            stdout=screen, stderr=subprocess.STDOUT, start_new_session=True,
+            env={**display.environment(request), "TERM": "xterm"},
         )
-    drain_screen(process)
+    display.attend(request, process.pid)
     return Machine(process, console, lambda code: judge(code, request.folder))
-
-
-def drain_screen(process) -> None:
-    """Reads the machine's screen for ever, in a thread. The text display draws it on a terminal that Bochs opens for
-    itself; when nobody reads there, its buffer is full after some pages, and Bochs waits and does not come back."""
-    threading.Thread(target=read_screen, args=(process.pid,), daemon=True).start()
-
-
-def read_screen(pid: int) -> None:
-    try:
-        while (number := screen_terminal(pid)) is None:
-            time.sleep(0.02)
-        screen = os.open(f"/dev/pts/{number}", os.O_RDONLY | os.O_NOCTTY)
-        try:
-            tty.setraw(screen)      # else the terminal waits for the end of a line
-            while os.read(screen, 65536):
-                pass
-        finally:
-            os.close(screen)
-    except (OSError, tty.error):
-        pass                        # Bochs has ended
-
-
-def screen_terminal(pid: int) -> int | None:
-    """The number of the terminal that Bochs has opened for its screen, or None so far."""
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        if os.readlink(link).endswith("ptmx"):
-            found = re.search(r"tty-index:\s*(\d+)", Path(f"/proc/{pid}/fdinfo/{link.name}").read_text())
-            return int(found[1]) if found else None
-    return None
 
 
 def open_console(path: Path) -> int:

@@ -22,7 +22,7 @@ from elftools.elf.elffile import ELFFile
 from pexpect import EOF, TIMEOUT
 from pexpect.fdpexpect import fdspawn
 
-from . import bochs, run
+from . import bochs, display, run
 from .run import End, MachineError, Request, require, stop, with_pc
 
 PROMPT = re.compile(rb"<bochs:\d+> ")
@@ -84,7 +84,8 @@ def approaches_to(elf: Path, address: int) -> tuple[int, ...]:
     """The instructions of the kernel after which the CPU may come to an address: the one above it, if that goes on
     there, and those that jump to it or call it. Empty if these may not be all: nothing leads there, or too much."""
     code = code_of(elf)
-    above = [at for (at, text), (below, _) in zip(code, code[1:]) if below == address and not GOES_ELSEWHERE.match(text)]
+    above = [at for (at, text), (below, _) in zip(code, code[1:])
+             if below == address and not GOES_ELSEWHERE.match(text)]
     jumps = [at for at, text in code if re.match(rf"(?:j\w+|call)\s+(?:0x)?{address:x}\b", text)]
     found = (*above, *jumps)
     return found if len(found) < MOST_BREAKPOINTS else ()
@@ -115,17 +116,19 @@ class BochsDebugger:
         (request.folder / "symbols").write_text(symbols_of(elf))
         configuration = bochs.configuration(request) + "debug_symbols: file=symbols\n"
         (request.folder / "bochsrc").write_text(configuration)
-        self.open(request.folder)
+        self.open(request)
 
-    def open(self, folder: Path) -> None:
+    def open(self, request: Request) -> None:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, TERMINAL_SIZE)
         # On a dumb terminal the debugger's line editor sends no escape sequences. The machine's own screen does not
         # come here: Bochs opens another terminal for it.
-        self.process = run.start([bochs.program(), "-q", "-f", "bochsrc"], cwd=folder, stdin=theirs, stdout=theirs,
-                                 stderr=theirs, start_new_session=True, env={**os.environ, "TERM": "dumb"})
+        self.process = run.start(
+            [bochs.program(), "-q", "-f", "bochsrc"], cwd=request.folder, stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True, env={**display.environment(request), "TERM": "dumb"},
+        )
         os.close(theirs)
-        bochs.drain_screen(self.process)
+        display.attend(request, self.process.pid)
         self.terminal = fdspawn(ours)
         try:
             list(self.lines(PATIENCE))      # what Bochs says of itself before its first prompt

@@ -113,8 +113,8 @@ class Gdbstub:
         self.request(f"Hg{self.threads[cpu]}")
 
     def step(self) -> None:
-        """The CPU executes one instruction, the others stand still. QEMU sometimes comes back before it has begun, after
-        an interrupt for example."""
+        """The CPU executes one instruction, the others stand still. QEMU sometimes comes back before it has begun,
+        after an interrupt for example."""
         before = self.registers()["pc"]
         self.resume(f"vCont;s:{self.threads[self.cpu]}")
         if self.registers()["pc"] == before:

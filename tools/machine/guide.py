@@ -46,7 +46,7 @@ def point_text(walk: Walk, number: int, place: str, kernel: Kernel, view: View, 
 
 
 def going_on(walk: Walk, number: int, kernel: Kernel, cpus: int) -> list[str]:
-    """The command that leads to the next point: the debugger's own where one is enough, else ours, which gives it some."""
+    """The command that leads to the next point: the debugger's own where one is enough, else ours, which gives some."""
     following = walk.points[(number + 1) % len(walk.points)]
     name = next_name(walk, number, kernel)
     if cpus == 1 and not following.nmi and not following.when:

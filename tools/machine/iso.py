@@ -20,6 +20,7 @@ BIOS_MODULES = f"normal iso9660 biosdisk {COMMANDS}"
 EFI_MODULES = f"normal iso9660 fat {PARTITIONS} {COMMANDS}"
 RUN_MODULES = {"bios": BIOS_MODULES, "efi": EFI_MODULES}
 MENU_MODULES = "configfile reboot"
+MOST_COPIES = 9999
 PLATFORMS = {"bios": ("i386-pc", "grub-pc-bin"), "efi": ("x86_64-efi", "grub-efi-amd64-bin")}
 LIBRARIES = ("/usr/lib/grub", "/usr/share/grub2", "/usr/lib64/grub")
 
@@ -42,9 +43,21 @@ def loading(command: list[str], what: str, otherwise: str = "") -> str:
 
 
 def copies(words: list[str]) -> list[list[str]]:
-    """A module's words as often as its word copies=N, 1 to 9999, says, which stands before the program's own."""
-    asked = re.fullmatch(r"copies=(\d{1,4})", words[1]) if len(words) > 1 else None
-    return [words[:1] + words[2:]] * int(asked[1]) if asked and int(asked[1]) else [words]
+    """A module's words as often as its word copies=N says, which stands before the program's own."""
+    asked = re.fullmatch(r"copies=(\d+)", words[1]) if len(words) > 1 else None
+    if not asked:
+        return [words]
+    if not 1 <= int(asked[1]) <= MOST_COPIES:
+        raise MachineError(f"module {words[0]}: {words[1]} is not from 1 to {MOST_COPIES}")
+    return [words[:1] + words[2:]] * int(asked[1])
+
+
+def check_words(words: list[str]) -> None:
+    """Refuses what the boot loader, or a line of the kernel's, cannot carry."""
+    if "" in words:
+        raise MachineError(f"module {words[0]}: an argument is empty, and GRUB would not pass it on")
+    if any("\n" in word for word in words):
+        raise MachineError(f"module {words[0]}: an argument has a line break in it, which would tear the kernel's lines")
 
 
 def boot_script(kernel: str, words: list[str], modules: list[tuple[str, list[str]]]) -> str:
@@ -96,6 +109,7 @@ def make_run(kernel: Path, kernel_words: list[str], modules: list[tuple[Path, li
     shutil.copyfile(kernel, tree / "boot/kernel.elf")
     named = []
     for number, (path, words) in enumerate(modules):
+        check_words(words)
         shutil.copyfile(path, tree / f"boot/module{number}")
         named.append((f"/boot/module{number}", words))
     (tree / "boot/grub/grub.cfg").write_text(boot_script("/boot/kernel.elf", kernel_words, named))

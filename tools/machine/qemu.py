@@ -31,6 +31,8 @@ def cpu_models(qemu: str) -> list[str]:
 def check(request: Request) -> None:
     """Refuses what QEMU cannot do, in words."""
     qemu = program()
+    if request.screen:
+        raise MachineError("--screen works with Bochs; QEMU's machine has no screen here, and COM1 says the same")
     if not 1 <= request.cpus <= MOST_CPUS:
         raise MachineError(f"QEMU's PC has 1 to {MOST_CPUS} CPUs, not {request.cpus}")
     name = request.cpu_model.split(",")[0]

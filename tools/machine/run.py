@@ -44,6 +44,7 @@ class Request:
     gdb: str = ""               # a Unix socket on which to wait for a debugger
     firmware: str = "bios"
     interactive: bool = False   # the terminal's input goes to COM1
+    screen: str = ""            # Bochs' display, for a person who wants to see the VGA screen
 
 
 @dataclass

@@ -114,7 +114,6 @@ shutdown:
  * kernel is linked. All readable, writable and executable: paging.c makes better tables soon. */
 .section .boot_tables, "aw"
 .balign PAGE_SIZE
-.globl boot_pml4
 boot_pml4:
     .quad   boot_pdpt + (PTE_PRESENT | PTE_WRITE)
 .org boot_pml4 + 8 * PML4_INDEX(DIRECT_BASE)

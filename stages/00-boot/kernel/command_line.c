@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/kernel.h>
 
-static char line[256]; /* a NUL behind each word; what is longer is cut off */
+static char *line; /* where the boot loader has put it, with a NUL behind each word */
 static size_t size;
 
 static bool same_word(const char *a, const char *b) { return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0; }
@@ -16,10 +16,10 @@ bool command_line_has(const char *word) {
 
 void command_line_init(const struct multiboot2_info *info, const char *const *known) {
     const struct multiboot2_tag *tag = multiboot2_find(info, MULTIBOOT2_COMMAND_LINE, NULL);
-    const char *c = tag ? multiboot2_string(tag, (const char *)(tag + 1)) : "";
-    for (size = 0; *c && size < sizeof(line) - 1; c++)
-        line[size++] = *c == ' ' ? '\0' : *c;
-    line[size] = '\0';
+    line = tag ? (char *)multiboot2_string(tag, (const char *)(tag + 1)) : "";
+    for (size = 0; line[size]; size++)
+        if (line[size] == ' ')
+            line[size] = '\0';
     for (const char *w = line; w < line + size; w += strlen(w) + 1) {
         unsigned k = 0;
         while (known[k] && !same_word(w, known[k]))

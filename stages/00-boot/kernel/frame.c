@@ -58,6 +58,8 @@ void frame_init(const struct multiboot2_info *info) {
         cut(module->start, module->end);
     for (unsigned n = 0; n < extent_count; n++)
         free_count += (extents[n].end - extents[n].start) / PAGE_SIZE;
+    if (!free_count)
+        panic("the boot loader's memory map is missing, broken or empty");
 }
 
 uint64_t frame_alloc(void) {

@@ -3,11 +3,10 @@
  * SPDX-License-Identifier: MIT */
 #include <kernel/kernel.h>
 
-/* A tag that is shorter than its structure is passed over as if it were not there. */
-static const uint32_t least_size[] = {
+/* A tag that is shorter than its structure is passed over as if it were not there. (RSDPs are checked in acpi.c.) */
+static const uint32_t least_size[MULTIBOOT2_RSDP_NEW + 1] = {
     [MULTIBOOT2_MODULE] = sizeof(struct multiboot2_module),
     [MULTIBOOT2_MEMORY_MAP] = sizeof(struct multiboot2_memory_map),
-    [MULTIBOOT2_RSDP_NEW] = 0, /* the last type; both kinds of RSDP are checked in acpi.c */
 };
 
 const void *multiboot2_find(const struct multiboot2_info *info, uint32_t type, const void *previous) {
@@ -31,8 +30,8 @@ bool multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct mu
         return false;
     const uint8_t *entry = (const uint8_t *)(map + 1) + (uint64_t)n * map->entry_size;
     memcpy(memory, entry, sizeof(*memory)); /* entry_size need not keep it aligned */
-    if (memory->base > DIRECT_SIZE)
-        memory->base = DIRECT_SIZE;
+    if (memory->base > DIRECT_SIZE || memory->base + memory->length < memory->base)
+        memory->base = memory->length = 0; /* out of reach, or beyond all numbers: nothing */
     if (memory->length > DIRECT_SIZE - memory->base)
         memory->length = DIRECT_SIZE - memory->base;
     return true;

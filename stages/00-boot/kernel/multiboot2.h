@@ -40,8 +40,8 @@ struct multiboot2_memory {
  * returns lies wholly within the information and is at least as long as the structure of its type. */
 const void *multiboot2_find(const struct multiboot2_info *info, uint32_t type, const void *previous);
 
-/* The n-th entry of the memory map as it counts: clipped to the addresses that the direct window can show. False
- * when there is no such entry. */
+/* The n-th entry of the memory map as it counts: clipped to the addresses that the direct window can show; one that is
+ * out of reach or wraps has no length. False when there is no such entry. */
 bool multiboot2_memory(const struct multiboot2_info *info, unsigned n, struct multiboot2_memory *memory);
 
 /* The string of a tag that ends in one, or "" if it has no end within the tag. */

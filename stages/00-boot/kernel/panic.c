@@ -39,7 +39,8 @@ uint64_t panic_begin(const char *format, ...) {
 }
 
 _Noreturn void panic_end(uint64_t rip, uint64_t rbp) {
-    printk("  backtrace:\n");
+    printk("  rbp %016lx  rflags %lx  cr0 %lx  cr2 %lx  cr3 %lx  cr4 %lx\n  backtrace:\n", rbp, read_rflags(),
+           read_cr0(), read_cr2(), read_cr3(), read_cr4());
     for (unsigned n = 0; n < BACKTRACE_MAX; n++) {
         printk("    0x%016lx\n", rip);
         if (rbp % 8 || !kernel_address_mapped(rbp) || !kernel_address_mapped(rbp + 15))

@@ -86,8 +86,7 @@ void *user_page(const struct address_space *space, uint64_t address, bool write)
 void user_fill(struct address_space *space, uint64_t address, const void *data, size_t size) {
     const char *from = data;
     while (size) {
-        size_t part = PAGE_SIZE - address % PAGE_SIZE;
-        part = part < size ? part : size;
+        size_t left = PAGE_SIZE - address % PAGE_SIZE, part = left < size ? left : size;
         memcpy(user_page(space, address, false), from, part);
         from += part;
         address += part;

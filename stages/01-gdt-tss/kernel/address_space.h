@@ -39,7 +39,7 @@ void user_fill(struct address_space *space, uint64_t address, const void *data, 
 
 /* Does all of it lie where programs may have memory? */
 static inline bool in_user_space(uint64_t address, uint64_t size) {
-    return address <= USER_TOP && size <= USER_TOP - address;
+    return address < USER_TOP && size <= USER_TOP - address;
 }
 
 /* user_copy.c: the only way by which a system call touches a program's memory. False if any byte of the program's

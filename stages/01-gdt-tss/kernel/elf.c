@@ -41,8 +41,8 @@ static const char *check_segment(const struct elf_segment *s, uint64_t size, uin
         return "a segment is larger in the file than in memory";
     if (s->offset > size || s->file_size > size - s->offset)
         return "a segment lies outside the file; is it truncated?";
-    if (s->address < PAGE_SIZE || s->address >= USER_TOP || s->memory_size > USER_TOP - s->address)
-        return "a segment lies outside user space";
+    if (s->address < PAGE_SIZE || s->address >= USER_STACK_LOW || s->memory_size > USER_STACK_LOW - s->address)
+        return "a segment lies outside user space, or where the stack belongs";
     if (s->address < previous_end)
         return "its segments overlap, share a page, or are out of order";
     return NULL;

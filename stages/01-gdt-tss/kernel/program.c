@@ -3,10 +3,6 @@
 #include <kernel/gdt.h>
 #include <kernel/task.h>
 
-/* Below the last pages before the non-canonical hole, which programs may map for themselves. */
-#define USER_STACK_TOP  0x00007fffffff0000
-#define USER_STACK_SIZE 0x20000
-
 /* Types of the auxiliary vector. Source: System V ABI, AMD64 supplement, "Auxiliary Vector"; the rest by Linux. */
 enum { AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_ENTRY = 9, AT_SECURE = 23, AT_RANDOM = 25 };
 
@@ -75,9 +71,7 @@ static const char *load(struct task *task) {
         error = load_segments(&task->space, &elf);
     if (error)
         return error;
-    if (!user_range_free(&task->space, USER_STACK_TOP - USER_STACK_SIZE, USER_STACK_SIZE))
-        return "a segment lies where the stack belongs";
-    if (!user_map(&task->space, USER_STACK_TOP - USER_STACK_SIZE, USER_STACK_SIZE, PROT_READ | PROT_WRITE))
+    if (!user_map(&task->space, USER_STACK_LOW, USER_STACK_SIZE, PROT_READ | PROT_WRITE))
         return "not enough memory";
     uint64_t rsp = fill_stack(&task->space, &task->arguments, &elf);
     task->start = (struct trap_frame){

@@ -5,6 +5,12 @@
 
 #define ARGUMENTS_SIZE 2800
 
+/* Below the last pages before the non-canonical hole, which programs may map for themselves. All else that is loaded
+ * lies below the stack. */
+#define USER_STACK_TOP  0x00007fffffff0000
+#define USER_STACK_SIZE 0x20000
+#define USER_STACK_LOW  (USER_STACK_TOP - USER_STACK_SIZE)
+
 /* The words of a module's command line. */
 struct arguments {
     unsigned count;

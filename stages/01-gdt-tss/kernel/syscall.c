@@ -7,8 +7,8 @@
 
 void syscall_dispatch(struct trap_frame *frame) {
     count_syscall();
-    /* All 64 bits count: 1 << 32 | 60 is not exit. */
-    syscall_function *function = frame->rax < ARRAY_LENGTH(syscall_table) ? syscall_table[frame->rax] : NULL;
+    uint32_t number = (uint32_t)frame->rax; /* to Linux, too, it is an int */
+    syscall_function *function = number < ARRAY_LENGTH(syscall_table) ? syscall_table[number] : NULL;
     frame->rax = (uint64_t)(function ? function(frame) : -ENOSYS);
 }
 
@@ -46,7 +46,7 @@ long sys_write(struct trap_frame *frame) {
 static long walk_parts(struct trap_frame *frame, bool print, uint64_t flags) {
     uint64_t part[2]; /* as in struct iovec: address and size */
     long total = 0;
-    for (uint64_t n = 0; n < frame->rdx; n++) {
+    for (uint64_t n = 0; n < (uint32_t)frame->rdx; n++) {
         if (!copy_from_user(part, frame->rsi + n * sizeof(part), sizeof(part)))
             return -EFAULT;
         if ((int64_t)part[1] < 0)
@@ -66,7 +66,7 @@ static long walk_parts(struct trap_frame *frame, bool print, uint64_t flags) {
 long sys_writev(struct trap_frame *frame) {
     if (!is_console(frame->rdi))
         return -EBADF;
-    if (frame->rdx > IOV_MAX)
+    if ((uint32_t)frame->rdx > IOV_MAX)
         return -EINVAL;
     long result = walk_parts(frame, false, 0);
     if (result < 0)

@@ -18,6 +18,9 @@ struct task *task_create(void);
 /* Gives back a task that does not run, with its memory. */
 void task_destroy(struct task *task);
 
+/* Leaves the kernel by the given frame (switch.S). */
+_Noreturn void trap_return(struct trap_frame *frame);
+
 /* Ends the current task, prints its exit status and runs the next program. */
 _Noreturn void task_exit(int status);
 

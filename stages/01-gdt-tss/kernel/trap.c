@@ -11,8 +11,6 @@ static const struct {
     [1] = {"#DB", "debug", SIGTRAP},
     [2] = {"NMI", "non-maskable interrupt", SIGSEGV},
     [3] = {"#BP", "breakpoint", SIGTRAP},
-    [4] = {"#OF", "overflow", SIGSEGV},
-    [5] = {"#BR", "bound range exceeded", SIGSEGV},
     [6] = {"#UD", "invalid opcode", SIGILL},
     [7] = {"#NM", "no FPU", SIGSEGV},
     [8] = {"#DF", "double fault", SIGSEGV},

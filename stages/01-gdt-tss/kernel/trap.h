@@ -29,9 +29,6 @@ void trap_print_registers(const struct trap_frame *frame);
 /* Reports a fault of the kernel and ends the run. */
 _Noreturn void trap_panic(const struct trap_frame *frame);
 
-/* Leaves the kernel by the given frame (trap_entry.S). */
-_Noreturn void trap_return(struct trap_frame *frame);
-
 /* idt.c: fills the interrupt descriptor table, one for all CPUs, with gates to the stubs of trap_entry.S. Once. */
 void idt_init(void);
 void idt_load(void); /* on every CPU */

@@ -48,11 +48,3 @@ STEP(interrupt_entry, 4)  mov     rdi, rsp                    /* the struct trap
 FUNCTION(interrupt_return)
                           POP_REGISTERS
 STEP(interrupt_return, 2) LEAVE_KERNEL
-
-/* _Noreturn void trap_return(struct trap_frame *frame)
- *
- * Leaves the kernel by a frame that nobody pushed: a program's first instruction.
- * In:   IF=0; whatever lay below the frame is forgotten. */
-FUNCTION(trap_return)
-                          mov     rsp, rdi
-                          jmp     interrupt_return

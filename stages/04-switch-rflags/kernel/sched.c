@@ -130,8 +130,7 @@ uint64_t switch_first_stack(uint64_t top, void (*begin)(void), uint64_t rbx) {
         uint64_t rflags, r15, r14, r13, r12, rbp, rbx;
         void (*return_address)(void);
     } *stack = (void *)(top - sizeof(*stack));
-    *stack = (__typeof__(*stack)){.rflags = RFLAGS_ONE, /* IF stays off until the run queue is unlocked */
-                                  .rbx = rbx,
-                                  .return_address = begin};
+    /* Without IF: interrupts stay off until the run queue is unlocked. */
+    *stack = (__typeof__(*stack)){.rflags = RFLAGS_ONE, .rbx = rbx, .return_address = begin};
     return (uint64_t)stack;
 }

@@ -43,8 +43,8 @@ ap_trampoline_end:
 .text
 .code64
 /* In:   64-bit mode, the boot tables, no stack, IF=0; several CPUs at once.
- * Out:  ap_main(its PCR), on its own stack, with the kernel's tables. A CPU for which there is no PCR (any more: smp.c
- *       empties the list when it stops waiting) halts here for ever. */
+ * Out:  ap_main(its PCR), on its own stack, with the kernel's tables. A CPU for which there is no PCR halts here for
+ *       ever. */
 FUNCTION(ap_start)
     mov     rax, offset kernel_pml4 - KERNEL_BASE
     mov     cr3, rax

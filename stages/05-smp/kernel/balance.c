@@ -12,7 +12,7 @@ static unsigned load(const struct pcr *pcr) {
 struct pcr *balance_choose(void) {
     struct pcr *best = smp_first;
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
-        if (pcr->online && load(pcr) < load(best))
+        if (pcr->presence == CPU_ONLINE && load(pcr) < load(best))
             best = pcr;
     return best;
 }
@@ -42,7 +42,7 @@ bool balance_pull(void) {
 void balance_report(void) {
     printk("cpu  apic id  pcr                 ticks  switches  system calls\n");
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
-        if (pcr->online)
+        if (pcr->presence == CPU_ONLINE)
             printk("%3u  %7u  0x%016lx %6lu  %8lu  %12lu\n", pcr->cpu, pcr->apic_id, (uint64_t)pcr, pcr->ticks,
                    pcr->switches, pcr->syscalls);
 }

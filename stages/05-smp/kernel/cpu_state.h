@@ -12,11 +12,14 @@ struct run_queue {
     unsigned length;
 };
 
+/* A CPU is awaited until it takes part, or until it is reported as left out; a panic on another one stops it. */
+enum presence { CPU_AWAITED, CPU_ONLINE, CPU_LEFT_OUT, CPU_STOPPED };
+
 struct cpu_state {
-    unsigned cpu;         /* 0 ... CPUs - 1; not the APIC id */
-    uint32_t apic_id;     /* by which other CPUs send it interrupts */
-    struct pcr *next;     /* of all CPUs' PCRs, from smp_first on */
-    bool online, stopped; /* takes part; has been stopped by another one's panic */
+    unsigned cpu;     /* 0 ... CPUs - 1; not the APIC id */
+    uint32_t apic_id; /* by which other CPUs send it interrupts */
+    struct pcr *next; /* of all CPUs' PCRs, from smp_first on */
+    enum presence presence;
     struct task *current; /* the task that this CPU runs */
     uint64_t syscalls;
     uint64_t nmis;

@@ -26,7 +26,7 @@ static bool stop_or_count(struct trap_frame *frame) {
     this_cpu->nmis++;
     if (READ_ONCE(panicking) == NOBODY || READ_ONCE(panicking) == this_cpu->cpu)
         return true;
-    __atomic_store_n(&this_cpu->self->stopped, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&this_cpu->self->presence, CPU_STOPPED, __ATOMIC_RELEASE);
     for (;;)
         hlt();
 }
@@ -37,20 +37,24 @@ void ipi_init(void) {
 }
 
 unsigned stop_other_cpus(void) {
-    if (!smp_first) /* before there are any; GS may not be set yet */
+    struct pcr *own = smp_first; /* NULL before there are any */
+    while (own && own->apic_id != lapic_read(LAPIC_ID) >> 24)
+        own = own->next;
+    if (!own)
         return 0;
-    uint32_t owner = NOBODY, me = this_cpu->cpu;
+    wrmsr(MSR_GS_BASE, (uint64_t)own); /* a wrong GS base may be what has led here */
+    uint32_t owner = NOBODY, me = own->cpu;
     if (!__atomic_compare_exchange_n(&panicking, &owner, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         while (owner != me)
             hlt(); /* another CPU panics; its NMI may have come before we did */
         return me;
     }
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
-        if (pcr->online && pcr->cpu != me)
+        if (pcr->presence == CPU_ONLINE && pcr->cpu != me)
             ipi_send(pcr->apic_id, ICR_NMI);
     uint64_t end = clock_now() + STOP_TIMEOUT;
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
-        while (pcr->online && pcr->cpu != me && !READ_ONCE(pcr->stopped) && clock_now() < end)
+        while (READ_ONCE(pcr->presence) == CPU_ONLINE && pcr->cpu != me && clock_now() < end)
             pause();
     return me;
 }

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT
  *
  * Source: SDM 3A, "MP Initialization Protocol Algorithm for MP Systems". All CPUs start side by side: each takes the
- * first PCR that is left of a list. At the time-out the list is emptied, so that one that comes too late parks. */
+ * first PCR that is left of a list. At the time-out the door is closed, so that one that comes too late parks. */
 #include <kernel/protect.h>
 #include <kernel/smp.h>
 #include <kernel/syscall.h>
@@ -19,10 +19,11 @@ struct pcr *ap_unclaimed; /* what ap_entry.S takes from; tss.rsp0 is the stack t
 
 extern char ap_trampoline[], ap_trampoline_end[];
 
-/* From here on this CPU takes part. */
+/* From here on this CPU takes part, or else it halts: it comes too late, and was reported as left out. */
 static void join(void) {
     this_cpu->apic_id = lapic_read(LAPIC_ID) >> 24;
-    __atomic_store_n(&this_cpu->self->online, true, __ATOMIC_RELEASE);
+    while (!__sync_bool_compare_and_swap(&this_cpu->self->presence, CPU_AWAITED, CPU_ONLINE))
+        hlt();
 }
 
 /* Where ap_entry.S goes on, on the CPU's own stack, with the kernel's tables. */
@@ -36,7 +37,7 @@ _Noreturn void ap_main(struct pcr *pcr) {
 
 static bool is_online(uint32_t apic_id) {
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
-        if (__atomic_load_n(&pcr->online, __ATOMIC_ACQUIRE) && pcr->apic_id == apic_id)
+        if (__atomic_load_n(&pcr->presence, __ATOMIC_ACQUIRE) == CPU_ONLINE && pcr->apic_id == apic_id)
             return true;
     return false;
 }
@@ -84,13 +85,15 @@ void smp_start(const struct multiboot2_info *info) {
     send_to_silent(madt, ICR_STARTUP | AP_PAGE / PAGE_SIZE);
     while (send_to_silent(madt, 0) && clock_now() - begin < TIMEOUT)
         pause();
-    /* Whoever comes for a PCR now parks. One that nobody took stays in the list, and does not count. */
-    __atomic_store_n(&ap_unclaimed, NULL, __ATOMIC_RELEASE);
+    /* Whoever comes now parks in join(). A PCR that nobody took stays in the list of all, and does not count. */
     unsigned online = 0;
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
-        online += READ_ONCE(pcr->online);
+        online += !__sync_bool_compare_and_swap(&pcr->presence, CPU_AWAITED, CPU_LEFT_OUT);
     printk("smp: %u CPUs, after %lu us\n", online, (clock_now() - begin) / 1000);
-    for (uint32_t offset = 0, id; madt_next_cpu(madt, &offset, &id);)
+    uint32_t offset = 0, id;
+    while (madt_next_cpu(madt, &offset, &id))
         if (!is_online(id))
             printk("smp: the CPU with APIC id %u does not answer; it is left out\n", id);
+    if (offset != madt->length)
+        printk("smp: the MADT is broken; CPUs that come later in it are left out\n");
 }

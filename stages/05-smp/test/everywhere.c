@@ -38,7 +38,7 @@ static bool on_test(struct trap_frame *frame) {
 unsigned count_cpus(void) {
     unsigned count = 0;
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
-        count += pcr->online;
+        count += pcr->presence == CPU_ONLINE;
     return count;
 }
 
@@ -49,7 +49,7 @@ bool run_everywhere(void (*function)(void)) {
     arrived = finished = 0;
     trap_handle(VECTOR_TEST, on_test);
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
-        if (pcr->online && pcr != this_cpu->self)
+        if (pcr->presence == CPU_ONLINE && pcr != this_cpu->self)
             ipi_send(pcr->apic_id, ICR_FIXED | VECTOR_TEST);
     return run();
 }

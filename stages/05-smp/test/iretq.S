@@ -23,7 +23,8 @@ FUNCTION(leave_by)
     mov     ecx, FRAME_SIZE / 8
     rep movsq
     mov     rdi, rsp
-    jmp     trap_return
+    mov     rsp, rdi
+    jmp     interrupt_return
 .globl leave_by_failed
 leave_by_failed:
     pop     r15

@@ -15,7 +15,7 @@ static bool wait_for_nmi(const struct pcr *pcr, uint64_t before) {
 TEST(nmi_to_every_other_cpu) {
     unsigned sent = 0, arrived = 0;
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next) {
-        if (!pcr->online || pcr == this_cpu->self)
+        if (pcr->presence != CPU_ONLINE || pcr == this_cpu->self)
             continue;
         uint64_t before = pcr->nmis;
         ipi_send(pcr->apic_id, ICR_NMI);
