@@ -101,7 +101,7 @@ def test_a_session(tmp_path):
     with debugging(tmp_path, "STAGE=03", "WALK=syscall-round-trip") as terminal:
         above = terminal.text_above()
         for part in ("ringstep, stage 03", "point 1 of 10: syscall_entry", "kernel/syscall_entry.S:", "ring 0",
-                     "Look at:", "p/x $k_gs_base", "Type next:", "go      on to point 2, syscall_entry.step2"):
+                     "Look at:", "p/x $k_gs_base", "Type next:", "go   on to point 2, syscall_entry.step2"):
             assert part in above
         assert "NOT SO" not in above and "Breakpoint" not in above and "Error" not in above
         assert "===" not in terminal.answer("info registers rip"), "nothing has moved, so there is nothing to tell"

@@ -25,8 +25,8 @@ try:
 
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     from machine import commands, qemu
-    from machine.expression import FLAGS, ExpressionError, Place, View, evaluate, location, parse
-    from machine.guide import columns, finding_line, name_of, next_name, paragraph, table_line, where
+    from machine.expression import FLAGS, ExpressionError, Place, View, location, parse
+    from machine.guide import LETTERS, Dialect, paragraph, point_text, where
     from machine.prepare import boot
     from machine.run import MachineError, Request, with_pc
     from machine.walk import Kernel, Point, Walk, WalkError, arrived, come_to, findings, load_walk
@@ -48,14 +48,11 @@ GENERAL = "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip".sp
 OTHERS = "cs ss ds es fs gs fs_base gs_base cr0 cr2 cr3 cr4 efer".split()
 REGISTERS = {**{name: name for name in (*GENERAL, *OTHERS)}, "eflags": "rflags", "k_gs_base": "kernel_gs_base"}
 OWN_NAMES = {ours: theirs for theirs, ours in REGISTERS.items()}
-LETTERS = {1: "b", 2: "h", 4: "w", 8: "g"}
 # By default QEMU takes no interrupt at a single step. That is what a person wants who types stepi; but an NMI of a walk
 # must strike, even if GDB first steps over a breakpoint.
 STEP_QUIETLY, STEP_AS_USUAL = "Qqemu.sstep=0x7", "Qqemu.sstep=0x1"
 SETTINGS = ("pagination off", "confirm off", "disassembly-flavor intel", "print inferior-events off", "width 0",
             "print thread-events off")
-USUAL = "stepi   one instruction     x/5i $pc   the next ones     here   where am I     q   quit"
-ALSO = "hbreak idt_init   stop there too     c   run     Ctrl-C   stops it     ringstep   lists our commands"
 WITHOUT_A_WALK = """\
 This is the first function of the kernel in C, and no walk leads on from here, so look around. All of GDB's commands are
 there, and these of ours:"""
@@ -375,7 +372,7 @@ class Session:
         if self.walk and view.registers["pc"] == self.address:
             point = self.walk.points[self.number]
             if arrived(point, view, self.debugger.cpu):
-                say("\n" + point_text(self.walk, self.number, place, self.kernel, view, self.debugger.cpus) + "\n")
+                say("\n" + point_text(self.walk, self.number, place, self.kernel, view, self.debugger.cpus, GDB) + "\n")
                 self.expect_next(view)
                 return
         say(f"=== {place}")
@@ -446,51 +443,9 @@ def why_it_ended(folder: Path) -> str:
     return "The machine reset: a triple fault." if triple else ""
 
 
-# What there is to read at a point, with GDB's commands.
+# GDB's words for what a walk says.
 
-def point_text(walk: Walk, number: int, place: str, kernel: Kernel, view: View, cpus: int) -> str:
-    point = walk.points[number]
-    lines = [f"=== {walk.title}, point {number + 1} of {len(walk.points)}: {name_of(point, kernel)}",
-             f"    {place}", "", paragraph(point.why)]
-    if point.look:
-        lines += ["", "    Look at:", *[line for text in point.look for line in value_lines(text, kernel, view)]]
-    if point.expect:
-        lines += ["", "    Here this holds:", *[finding_line(finding) for finding in findings(point, view)]]
-    return "\n".join([*lines, "", "    Type next:", f"      go      on to {next_name(walk, number, kernel)}",
-                      *[f"              {line}" for line in what_go_does(walk, number, cpus)],
-                      f"      {USUAL}", f"      {ALSO}"])
-
-
-def what_go_does(walk: Walk, number: int, cpus: int) -> list[str]:
-    """What is special on the way to the next point."""
-    following = walk.points[(number + 1) % len(walk.points)]
-    last = number + 1 == len(walk.points)
-    lines = ["an NMI strikes here (monitor nmi)"] if following.nmi else []
-    if cpus > 1 and not last:
-        one = "this CPU" if following.cpu is None else f"CPU {following.cpu}"
-        lines.append(f"{one} goes alone, the others stand still (set scheduler-locking on)" if following.run == "alone"
-                     else f"all run, until {one} comes there")
-    return lines + ([f"until {following.when}"] if following.when else [])
-
-
-def value_lines(text: str, kernel: Kernel, view: View) -> list[str]:
-    """A value and GDB's command for it; of a structure, all members."""
-    try:
-        value = evaluate(text, view)
-        if isinstance(value, Place):
-            cells = [f"{name} = {content:#x}" for name, content in view.members(value).items()]
-            command = f"p/x *(struct {value.structure} *){value.address:#x}"
-            return [table_line(text, "", command), *columns(cells)]
-    except (ExpressionError, LookupError) as error:
-        return [f"      {error}"]
-    shown = f"{value:#x}" if value > 9 else f"{value:d}"
-    if value in kernel.names:
-        shown += f" ({kernel.names[value]})"
-    return [table_line(text, shown, command_for(text, view))]
-
-
-def command_for(text: str, view: View) -> str:
-    """GDB's command that shows a value."""
+def value_in_gdb(text: str, view: View) -> str:
     memory = location(parse(text), view)
     if memory:
         return f"x/1{LETTERS[memory[1]]}x {memory[0]:#x}"
@@ -501,6 +456,17 @@ def command_for(text: str, view: View) -> str:
     if text in view.registers and text in OWN_NAMES:
         return f"p/x ${OWN_NAMES[text]}"
     return f"p &{text}" if text in view.symbols and re.fullmatch(r"\w+", text) else ""
+
+
+def structure_in_gdb(place: Place, kernel: Kernel) -> str:
+    return f"p/x *(struct {place.structure} *){place.address:#x}"
+
+
+GDB = Dialect(
+    value_in_gdb, structure_in_gdb, nmi="monitor nmi", alone="set scheduler-locking on",
+    together="hbreak and c", on="",
+    hints=("stepi   one instruction     x/5i $pc   the next ones     here   where am I     q   quit",
+           "hbreak idt_init   stop there too     c   run     Ctrl-C   stops it     ringstep   lists our commands"))
 
 
 # Our commands, as GDB's. It has one of the name `commands`, for what is to be done at a breakpoint, so ours are listed
