@@ -24,8 +24,11 @@ boot = @$(PYTHON) tools/boot $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '
   $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') $(if $(MEMORY),--memory $(MEMORY)) \
   $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
   $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(SCREEN),--screen '$(SCREEN)')
+stepping = $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
+  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
+  $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
-.PHONY: all help run bochs step trace editor doctor test programs iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs step gdb trace editor doctor test programs iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -37,6 +40,7 @@ help:
 #: make run             boot a stage in QEMU; the terminal is its serial console (Ctrl-A, then X quits)
 #: make bochs           boot it in Bochs
 #: make step            step through it in the Bochs debugger (WALK=name, or none)
+#: make gdb             step through it in GDB, on QEMU (WALK=name, or none)
 #: make trace           record a walk, instruction by instruction, in build/NN/traces/ (WALK=name, TRACE=file)
 #: make test            run all tests (TESTS=tests/boot runs some)
 #: make editor          boot it in QEMU for an editor's debugger, which is waited for (.vscode/launch.json)
@@ -70,10 +74,11 @@ bochs:
 
 step:
 	$(setup) build $(notdir $(CC)) bochs step
-	@$(PYTHON) tools/step $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
-	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
-	  $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
-	  $(if $(SCREEN),--screen '$(SCREEN)')
+	@$(PYTHON) tools/step $(stepping) $(if $(SCREEN),--screen '$(SCREEN)')
+
+gdb:
+	$(setup) build $(notdir $(CC)) run step gdb
+	@$(PYTHON) tools/gdb $(stepping)
 
 # For .vscode/launch.json, which can name the stage only once: the kernel has the same name whatever the stage is.
 editor:

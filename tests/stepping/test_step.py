@@ -176,3 +176,17 @@ def test_what_cannot_be_stepped_is_said(tmp_path):
     assert "stage 03 has no walk 'nowhere'; it has syscall-round-trip, " in refused("--stage", "03", "--walk", "nowhere")
     assert "Bochs has 1 to 15 CPUs, not 0" in refused("--cpus", "0")
     assert "sudo apt-get install bochs" in refused("--stage", "03", PATH=str(tmp_path))
+
+
+def test_our_commands(tmp_path):
+    """Each shows something true of the place, and label and cpu move on to another. (Seen to fail without the call of
+    own_command(): Bochs knows none of them.)"""
+    with stepping(tmp_path, "STAGE=03") as terminal:
+        terminal.text_above(1)
+        assert "KERNEL_GS_BASE" in terminal.answer(1, "here") and "PCR of CPU 0" in terminal.answer(2, "bases")
+        assert "rsp0" in terminal.answer(3, "tss") and "TSS" in terminal.answer(4, "gdt")
+        assert "user_rsp" in terminal.answer(5, "pcr") and "trapframe" in terminal.answer(6, "commands")
+        assert "point 2 of 10: syscall_entry.step2" in terminal.answer(7, "label")
+        assert "CPU" in terminal.answer(8, "cpu 7"), "a refusal in words"
+        terminal.sendline("q")
+    assert terminal.exitstatus == 0

@@ -1,22 +1,53 @@
-# The words that accompany a walk: where one is, what to look at there, with which command of the Bochs debugger, and
-# what must hold. Used by tools/step.
+# The words that accompany a walk: where one is, what to look at there, with which command of the debugger, and what
+# must hold. Used by tools/step, and by tools/machine/gdb_commands.py, which has GDB's commands in place of those of Bochs.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import textwrap
-from typing import Union
+from dataclasses import dataclass
+from typing import Callable
 
 from .expression import FLAGS, ExpressionError, Place, View, evaluate, location, parse
 from .walk import Finding, Kernel, Point, Walk, findings
 
 WIDTH = 100
-# The debugger's commands for what is no general register.
+LETTERS = {1: "b", 2: "h", 4: "w", 8: "g"}      # the sizes of memory in the commands of both debuggers
+# The commands of Bochs for what is no general register.
 COMMANDS = {"fs_base": 'show "FS.base"', "gs_base": 'show "GS.base"', "kernel_gs_base": 'show "MSR.kernelgsbase"',
             **dict.fromkeys(("cpl", "cs", "ss", "ds", "es", "fs", "gs"), "sreg"),
             **dict.fromkeys(("cr0", "cr2", "cr3", "cr4"), "creg")}
-LETTERS = {1: "b", 2: "h", 4: "w", 8: "g"}
-USUAL = "s    one instruction      r    registers      u /5    the next instructions      q    quit"
-ALSO = 'lb "idt_init"    stop there too (the quotes belong to it)      Ctrl-C stops a machine that runs'
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a debugger is told things."""
+
+    value: Callable[[str, View], str]               # the command that shows the value of an expression
+    structure: Callable[[Place, Kernel], str]       # and that of a structure
+    nmi: str
+    alone: str
+    together: str
+    on: str                                         # the command that is enough where nothing is special, or ""
+    hints: tuple[str, ...]
+
+
+def value_in_bochs(text: str, view: View) -> str:
+    memory = location(parse(text), view)
+    if memory:
+        return f"x /1{LETTERS[memory[1]]}x {memory[0]:#x}"
+    return COMMANDS.get(text, "r     (a flag in capitals is 1)" if text in FLAGS else "r")
+
+
+def structure_in_bochs(place: Place, kernel: Kernel) -> str:
+    return f"x /{kernel.structures.size(place.structure) // 8}gx {place.address:#x}"
+
+
+BOCHS = Dialect(
+    value_in_bochs, structure_in_bochs, nmi="take nmi", alone="s CPU N, with a breakpoint",
+    together="c, with a breakpoint", on="c",
+    hints=("s    one instruction      r    registers      u /5    the next instructions      q    quit",
+           'lb "idt_init"    stop there too (the quotes belong to it)      Ctrl-C stops a machine that runs',
+           "here    where am I? and     pcr  trapframe  tss  gdt  bases  label     (commands  lists them)"))
 
 
 def paragraph(text: str) -> str:
@@ -32,41 +63,44 @@ def where(kernel: Kernel, view: View) -> str:
     return f"{kernel.symbols.describe(rip, rip).replace('+0x0 ', ' ')}, {ring}"
 
 
-def point_text(walk: Walk, number: int, place: str, kernel: Kernel, view: View, cpus: int = 1) -> str:
+def point_text(walk: Walk, number: int, place: str, kernel: Kernel, view: View, cpus: int = 1,
+               dialect: Dialect = BOCHS) -> str:
     """Everything about a point at which the machine stands; `place` is what where() says of it."""
     point = walk.points[number]
     lines = [f"=== {walk.title}, point {number + 1} of {len(walk.points)}: {name_of(point, kernel)}",
              f"    {place}", "", paragraph(point.why)]
     if point.look:
-        lines += ["", "    Look at:", *[line for text in point.look for line in value_lines(text, kernel, view)]]
+        lines += ["", "    Look at:"]
+        lines += [line for text in point.look for line in value_lines(text, kernel, view, dialect)]
     if point.expect:
         lines += ["", "    Here this holds:", *[finding_line(finding) for finding in findings(point, view)]]
-    return "\n".join([*lines, "", "    Type next:", *going_on(walk, number, kernel, cpus),
-                      f"      {USUAL}", f"      {ALSO}"])
+    return "\n".join([*lines, "", "    Type next:", *going_on(walk, number, kernel, cpus, dialect),
+                      *[f"      {hint}" for hint in dialect.hints]])
 
 
-def going_on(walk: Walk, number: int, kernel: Kernel, cpus: int) -> list[str]:
+def going_on(walk: Walk, number: int, kernel: Kernel, cpus: int, dialect: Dialect) -> list[str]:
     """The command that leads to the next point: the debugger's own where one is enough, else ours, which gives some."""
     following = walk.points[(number + 1) % len(walk.points)]
     name = next_name(walk, number, kernel)
     if cpus == 1 and not following.nmi and not following.when:
-        return [f"      c    on to {name}"]
+        return [f"      {dialect.on or 'go'}{' ' * (4 - len(dialect.on or 'go'))} on to {name}"]
     whose = f" of CPU {following.cpu}" if following.cpu is not None and cpus > 1 else ""
-    return [f"      go   on to {name}{whose}", f"           {what_go_does(walk, number, cpus)}"]
+    return [f"      go   on to {name}{whose}", f"           {what_go_does(walk, number, cpus, dialect)}"]
 
 
-def what_go_does(walk: Walk, number: int, cpus: int) -> str:
+def what_go_does(walk: Walk, number: int, cpus: int, dialect: Dialect) -> str:
     following = walk.points[(number + 1) % len(walk.points)]
     last = number + 1 == len(walk.points)
     one = "this CPU" if following.cpu is None else f"CPU {following.cpu}"
-    steps = ["an NMI strikes here (take nmi)"] if following.nmi else []
-    steps += [f"{one} goes alone, the others stand still (s CPU N, with a breakpoint)"
-              if cpus > 1 and following.run == "alone" and not last else "all run (c, with a breakpoint)"]
+    steps = [f"an NMI strikes here ({dialect.nmi})"] if following.nmi else []
+    if cpus > 1:
+        steps.append(f"{one} goes alone, the others stand still ({dialect.alone})"
+                     if following.run == "alone" and not last else f"all run ({dialect.together})")
     return "; ".join(steps + ([f"until {following.when}"] if following.when else []))
 
 
 def name_of(point: Point, kernel: Kernel) -> str:
-    named = point.at.split(" + ")[0] in kernel.addresses
+    named = point.at.split(" + ")[0] in kernel.addresses or point.at.startswith("0x")
     return point.at if named else f"where {point.at} pointed"
 
 
@@ -80,32 +114,23 @@ def next_name(walk: Walk, number: int, kernel: Kernel) -> str:
     return f"point {number + 2}, {name_of(walk.points[number + 1], kernel)}"
 
 
-def value_lines(text: str, kernel: Kernel, view: View) -> list[str]:
+def value_lines(text: str, kernel: Kernel, view: View, dialect: Dialect) -> list[str]:
     """A value and the debugger's command for it; of a structure, all members."""
     try:
         value = evaluate(text, view)
         if isinstance(value, Place):
-            words = kernel.structures.size(value.structure) // 8
             cells = [f"{name} = {content:#x}" for name, content in view.members(value).items()]
-            return [table_line(text, "", f"x /{words}gx {value.address:#x}"), *columns(cells)]
+            return [table_line(text, "", dialect.structure(value, kernel)), *columns(cells)]
     except (ExpressionError, LookupError) as error:
         return [f"      {error}"]
     shown = f"{value:#x}" if value > 9 else f"{value:d}"
     if value in kernel.names:
         shown += f" ({kernel.names[value]})"
-    return [table_line(text, shown, command_for(text, view))]
+    return [table_line(text, shown, dialect.value(text, view))]
 
 
 def table_line(name: str, value: str, command: str) -> str:
-    return f"      {name:<24} {value:<32} {command}"
-
-
-def command_for(text: str, view: View) -> str:
-    """The debugger's command that shows a value."""
-    memory: Union[tuple[int, int], None] = location(parse(text), view)
-    if memory:
-        return f"x /1{LETTERS[memory[1]]}x {memory[0]:#x}"
-    return COMMANDS.get(text, "r     (a flag in capitals is 1)" if text in FLAGS else "r")
+    return f"      {name:<24} {value:<32} {command}".rstrip()
 
 
 def columns(cells: list[str]) -> list[str]:

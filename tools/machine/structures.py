@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Iterator
 
@@ -36,6 +36,7 @@ class Structures:
     def size(self, structure: str) -> int:
         return self.find(structure).attributes["DW_AT_byte_size"].value
 
+    @lru_cache(maxsize=None)        # some are long, and asked for again and again
     def members(self, structure: str) -> dict[str, tuple[int, int]]:
         """Offset and size of every number in a structure, by names such as 'self', 'tss.rsp0' and 'gdt[2]'."""
         return {name: (offset, size) for name, offset, size in numbers(self.find(structure), "", 0)}

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 # The linker script names the borders of its sections; at the same address, a function says more.
-BORDER = re.compile(r"(image|boot|text|rodata|data|bss)_(start|end)")
+BORDER = re.compile(r"(image|header|boot|text|rodata|data|bss)_(start|end)")
 ADDRESS = re.compile(r"0x([0-9a-f]{16})|(?<=rip )([0-9a-f]{16})")
 PT_LOAD, PF_X = 1, 1
 
