@@ -174,6 +174,24 @@ def test_panic_stops_all_cpus(name, emulator):
     assert before.count(b"chatter of task") > 20 and b"panic: " not in before
 
 
+@sound_and_broken
+def test_panic_begins_a_line(broken):
+    """A CPU is stopped just behind the first character of a line, wherever it stands with its books."""
+    stuck = ("    outb(COM1, (uint8_t)c);\n",
+             "    outb(COM1, (uint8_t)c);\n    static unsigned seen;\n    static char last;\n"
+             "    if (++seen > 600 && last == '\\n' && c != '\\n' && !stuck)\n"
+             "        for (stuck = true;;)\n            pause();\n    last = c;\n")
+    early = [("column++ % COLUMNS", "column % COLUMNS"),
+             ("        column = 0;\n}", "        column = 0;\n    else\n        column++;\n}")]
+    files = [change("05", "kernel/console.c", stuck, ("void console_put(", "volatile bool stuck;\nvoid console_put("),
+                    *early * broken),
+             change("05", "kernel/sched.c", (
+                 TICK, f"{TICK}    extern volatile bool stuck;\n    if (stuck)\n        {PANIC};\n"))]
+    result = attempt("05", ["chatter copies=8"], *PROGRAMS, "--cpus", "2",
+                     *on_top(layer("stuck-in-a-line" + "-unnoticed" * broken, *files)))
+    assert result.code == 1 and (REPORT.search(result.log) is None) is broken
+
+
 @pytest.mark.heavy
 @pytest.mark.needs("bochs")
 def test_panic_must_stop_the_others():

@@ -147,10 +147,10 @@ def test_a_wrong_gs_base_is_no_stack_overflow(broken):
                                                "    wrmsr(MSR_GS_BASE, 0);\n    uint32_t cpu = cpu_number(), node = 0;")),
              change("05", "kernel/ipi.c", *[("me = own->cpu;", "me = this_cpu->cpu;"),
                                             ("    wrmsr(MSR_GS_BASE, (uint64_t)own);", "    ")] * broken)]
-    result = attempt("05", ["spread copies=2"], "--cpus", "2",
+    result = attempt("05", ["spread"], "--cpus", "2",
                      *on_top(layer("gs-base-lost" + "-and-asked" * broken, *files)))
     found = re.search(rb"^panic: CPU \d: #PF \(page fault\) in ring 0", result.log, re.MULTILINE)
-    assert result.code == 1 and (found is not None and b"cr2 00000000000000c0" in result.log) is not broken
+    assert result.code == 1 and (found is not None) is not broken
 
 
 def test_every_word_counts():

@@ -10,7 +10,7 @@
 #define GREY    0x0700 /* light grey on black; the low byte is the character */
 
 struct lock console_lock;
-static unsigned column, row;
+static volatile unsigned column, row; /* a panic may stop this CPU anywhere, and another one goes on from here */
 /* Where the firmware has left another mode (UEFI), what is written there is not seen. */
 static uint16_t *const screen = (uint16_t *)(DIRECT_BASE + VGA_TEXT);
 
@@ -40,12 +40,13 @@ static void screen_new_line(void) {
 void console_put(char c) {
     while (!(inb(COM1 + COM_LINE_STATUS) & COM_HOLDER_EMPTY))
         pause();
-    outb(COM1, (uint8_t)c);
     if (c == '\n' || (column && column % COLUMNS == 0))
         screen_new_line();
     if (c != '\n')
-        screen[row * COLUMNS + column % COLUMNS] = GREY | (uint8_t)c;
-    column = c == '\n' ? 0 : column + 1;
+        screen[row * COLUMNS + column++ % COLUMNS] = GREY | (uint8_t)c;
+    outb(COM1, (uint8_t)c);
+    if (c == '\n') /* only now: while it is 0, COM1's line is empty, and a panic may begin */
+        column = 0;
 }
 
 void console_write(const char *text, size_t size) {
