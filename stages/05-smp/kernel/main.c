@@ -14,7 +14,8 @@ void cpu_setup(void) {
     protect_init(); /* SMEP, SMAP, UMIP; SSE for programs */
     syscall_init(); /* STAR, LSTAR, SFMASK */
     lapic_init();
-    sched_init(); /* from here on this is the idle task */
+    this_cpu->apic_id = lapic_read(LAPIC_ID) >> 24; /* by which others reach it, and a panic knows it */
+    sched_init();                                   /* from here on this is the idle task */
 }
 
 _Noreturn void kernel_main(uint32_t boot_information) {

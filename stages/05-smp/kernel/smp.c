@@ -21,7 +21,6 @@ extern char ap_trampoline[], ap_trampoline_end[];
 
 /* From here on this CPU takes part, or else it halts: it comes too late, and was reported as left out. */
 static void join(void) {
-    this_cpu->apic_id = lapic_read(LAPIC_ID) >> 24;
     while (!__sync_bool_compare_and_swap(&this_cpu->self->presence, CPU_AWAITED, CPU_ONLINE))
         hlt();
 }
