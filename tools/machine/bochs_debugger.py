@@ -23,7 +23,7 @@ from pexpect import EOF, TIMEOUT
 from pexpect.fdpexpect import fdspawn
 
 from . import bochs, display, run
-from .run import End, MachineError, Request, require, stop, with_pc
+from .run import End, MachineError, Request, disassembler, stop, with_pc
 
 PROMPT = re.compile(rb"<bochs:\d+> ")
 LINE = re.compile(rb"[^\n]*\r\n")
@@ -69,9 +69,9 @@ class Missed(DebuggerError):
 @lru_cache
 def code_of(elf: Path) -> list[tuple[int, str]]:
     """The kernel's instructions: address and text."""
-    command = [require("objdump", "binutils"), "-d", "-M", "intel", "--no-show-raw-insn", str(elf)]
+    command = [disassembler(), "-d", "-M", "intel", "--no-show-raw-insn", str(elf)]
     listing = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return [(int(at, 16), text) for at, text in re.findall(r"^\s*([0-9a-f]+):\t(.*)$", listing, re.MULTILINE)]
+    return [(int(at, 16), text) for at, text in re.findall(r"^\s*([0-9a-f]+): *\t(.*)$", listing, re.MULTILINE)]
 
 
 def instruction_after(elf: Path, address: int) -> int:
@@ -109,6 +109,7 @@ class BochsDebugger:
         self.cpus = request.cpus
         self.elf = elf
         self.cpu = 0                # the one that the debugger's commands are about
+        self.patience: Union[float, None] = PATIENCE    # None: a person waits, who can press Ctrl-C
         self.log = request.folder / "bochs.log"
         self.console = bochs.open_console(request.folder / "com1")
         os.set_blocking(self.console, False)
@@ -181,7 +182,7 @@ class BochsDebugger:
     def command(self, command: str) -> list[str]:
         """Gives the debugger a command and waits for its whole answer."""
         self.send(command)
-        return [line for line in self.lines(PATIENCE) if line][1:]
+        return [line for line in self.lines(self.patience) if line][1:]
 
     def interrupt(self) -> None:
         """Makes a running machine stop and the debugger prompt."""
@@ -260,10 +261,8 @@ class BochsDebugger:
         mine = set(addresses) - set(self.breakpoints().values())
         for address in mine:
             self.break_at(address)
-        try:
-            yield
-        finally:
-            self.remove_breakpoints(*mine)
+        yield
+        self.remove_breakpoints(*mine)      # behind an exception the machine may still run, and does not answer
 
     def check_place(self, address: int) -> None:
         seen = self.registers()["pc"]

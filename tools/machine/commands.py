@@ -19,6 +19,7 @@ from .run import MachineError
 from .walk import Debugger, Kernel
 
 WORD = 8
+HLT = 0xf4              # the instruction
 VECTORS = {
     0: "#DE, divide error (or a frame that the kernel has made up, for a first run)", 1: "#DB, debug", 2: "NMI",
     3: "#BP, breakpoint", 4: "#OF, overflow", 5: "#BR, bound range", 6: "#UD, invalid opcode", 7: "#NM, no FPU",
@@ -273,10 +274,6 @@ def trapframe(scene: Scene, words: str) -> str:
             return "\n".join(lines + five_words(scene, address + offset))
     lines = [f"There is no trap frame at {address:#x}: behind its registers, at {address + start:#x}, should be RIP, "
              "CS, RFLAGS, RSP and SS.", "trapframe ADDRESS takes another address, such as rdi or rsp + 8."]
-    try:
-        lines += five_words(scene, address + start)
-    except LookupError as error:
-        lines.append(f"But {error}.")
     return "\n".join(lines)
 
 
@@ -437,13 +434,19 @@ def tss(scene: Scene, words: str) -> str:
 def choose_cpu(scene: Scene, words: str) -> str:
     """Looks at CPU N from now on."""
     if not re.fullmatch(r"\d+", words) or int(words) >= scene.debugger.cpus:
-        raise Refused(f"cpu wants a number from 0 to {scene.debugger.cpus - 1}.")
+        last = scene.debugger.cpus - 1
+        raise Refused(f"cpu wants a number from 0 to {last}." if last else "There is only CPU 0.")
     scene.debugger.choose(int(words))
     return here(Scene(scene.kernel, scene.debugger), "")
 
 
 def label(scene: Scene, words: str) -> str:
-    """Runs this CPU on to the next label: in its routine, or where one with labels begins."""
+    """Runs this CPU alone on to the next label: in its routine, or where one with labels begins."""
+    pc = scene.view.registers["pc"]
+    if scene.ring == 0 and not scene.kernel.has_code_at(pc):
+        raise Refused("This CPU is in ring 0 and not in the kernel: from here no label is known to be reached.")
+    if scene.ring == 0 and scene.view.read(pc - 1, 1) == HLT:
+        raise Refused("This CPU halts until an interrupt comes, and none does while it runs alone. c lets all run.")
     targets = next_labels(scene.kernel, scene.view.registers["pc"])
     if not targets:
         raise Refused("The kernel of this stage has no step labels.")

@@ -12,6 +12,7 @@ try:
     import re
     import select
     import shlex
+    import shutil
     import signal
     import subprocess
     import sys
@@ -283,8 +284,8 @@ class OldCode(Disassembler):
         self.session = session
 
     def __call__(self, info):
-        if info.address >> 32 or self.session.bits() == 64:
-            return None
+        if info.address >> 32 or self.session.bits() == 64 or not shutil.which("objdump"):
+            return None         # LLVM's disassembles no plain bytes
         file = self.session.folder / "code"
         file.write_bytes(info.read_memory(16).tobytes())
         machine = {16: "i8086", 32: "i386"}[self.session.bits()]
@@ -466,7 +467,7 @@ GDB = Dialect(
     value_in_gdb, structure_in_gdb, nmi="monitor nmi", alone="set scheduler-locking on",
     together="hbreak and c", on="",
     hints=("stepi   one instruction     x/5i $pc   the next ones     here   where am I     q   quit",
-           "hbreak idt_init   stop there too     c   run     Ctrl-C   stops it     ringstep   lists our commands"))
+           "hbreak printk   stop there too     c   run     Ctrl-C   stops it     ringstep   lists our commands"))
 
 
 # Our commands, as GDB's. It has one of the name `commands`, for what is to be done at a breakpoint, so ours are listed

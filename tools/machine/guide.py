@@ -1,5 +1,5 @@
 # The words that accompany a walk: where one is, what to look at there, with which command of the debugger, and what
-# must hold. Used by tools/step, and by tools/machine/gdb_commands.py, which has GDB's commands in place of those of Bochs.
+# must hold. Used by tools/step, and by tools/machine/gdb_commands.py, which has GDB's commands in place of Bochs'.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LETTERS = {1: "b", 2: "h", 4: "w", 8: "g"}      # the sizes of memory in the com
 # The commands of Bochs for what is no general register.
 COMMANDS = {"fs_base": 'show "FS.base"', "gs_base": 'show "GS.base"', "kernel_gs_base": 'show "MSR.kernelgsbase"',
             **dict.fromkeys(("cpl", "cs", "ss", "ds", "es", "fs", "gs"), "sreg"),
-            **dict.fromkeys(("cr0", "cr2", "cr3", "cr4"), "creg")}
+            **dict.fromkeys(("cr0", "cr2", "cr3", "cr4"), "creg"), "pc": "r     (rip; in real mode CS counts)"}
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,21 @@ def value_in_bochs(text: str, view: View) -> str:
     memory = location(parse(text), view)
     if memory:
         return f"x /1{LETTERS[memory[1]]}x {memory[0]:#x}"
+    if text in view.symbols and text not in view.registers:
+        return "(its address)"
     return COMMANDS.get(text, "r     (a flag in capitals is 1)" if text in FLAGS else "r")
 
 
 def structure_in_bochs(place: Place, kernel: Kernel) -> str:
-    return f"x /{kernel.structures.size(place.structure) // 8}gx {place.address:#x}"
+    own = {"pcr": "pcr", "trap_frame": f"trapframe {place.address:#x}"}
+    return own.get(place.structure, f"x /{kernel.structures.size(place.structure) // 8}gx {place.address:#x}")
 
 
 BOCHS = Dialect(
     value_in_bochs, structure_in_bochs, nmi="take nmi", alone="s CPU N, with a breakpoint",
     together="c, with a breakpoint", on="c",
     hints=("s    one instruction      r    registers      u /5    the next instructions      q    quit",
-           'lb "idt_init"    stop there too (the quotes belong to it)      Ctrl-C stops a machine that runs',
+           'lb "printk"    stop there too (the quotes belong to it)      Ctrl-C stops a machine that runs',
            "here    where am I? and     pcr  trapframe  tss  gdt  bases  label     (commands  lists them)"))
 
 
@@ -80,22 +83,23 @@ def point_text(walk: Walk, number: int, place: str, kernel: Kernel, view: View, 
 
 def going_on(walk: Walk, number: int, kernel: Kernel, cpus: int, dialect: Dialect) -> list[str]:
     """The command that leads to the next point: the debugger's own where one is enough, else ours, which gives some."""
-    following = walk.points[(number + 1) % len(walk.points)]
-    name = next_name(walk, number, kernel)
+    if number + 1 == len(walk.points):
+        first = name_of(walk.points[0], kernel)
+        return [f"      The walk ends here. c    runs on; go    leads to point 1, {first}, if that is reached again"]
+    following = walk.points[number + 1]
+    name = f"point {number + 2}, {name_of(following, kernel)}"
     if cpus == 1 and not following.nmi and not following.when:
         return [f"      {dialect.on or 'go'}{' ' * (4 - len(dialect.on or 'go'))} on to {name}"]
-    whose = f" of CPU {following.cpu}" if following.cpu is not None and cpus > 1 else ""
-    return [f"      go   on to {name}{whose}", f"           {what_go_does(walk, number, cpus, dialect)}"]
+    whose = f", on CPU {following.cpu}" if following.cpu is not None and cpus > 1 else ""
+    return [f"      go   on to {name}{whose}", f"           {what_go_does(following, cpus, dialect)}"]
 
 
-def what_go_does(walk: Walk, number: int, cpus: int, dialect: Dialect) -> str:
-    following = walk.points[(number + 1) % len(walk.points)]
-    last = number + 1 == len(walk.points)
+def what_go_does(following: Point, cpus: int, dialect: Dialect) -> str:
     one = "this CPU" if following.cpu is None else f"CPU {following.cpu}"
     steps = [f"an NMI strikes here ({dialect.nmi})"] if following.nmi else []
     if cpus > 1:
         steps.append(f"{one} goes alone, the others stand still ({dialect.alone})"
-                     if following.run == "alone" and not last else f"all run ({dialect.together})")
+                     if following.run == "alone" else f"all run ({dialect.together})")
     return "; ".join(steps + ([f"until {following.when}"] if following.when else []))
 
 
@@ -108,12 +112,6 @@ def finding_line(finding: Finding) -> str:
     return f"      {finding.expected}" + ("" if finding.holds else f"      NOT SO: {finding.seen}")
 
 
-def next_name(walk: Walk, number: int, kernel: Kernel) -> str:
-    if number + 1 == len(walk.points):
-        return f"point 1, {name_of(walk.points[0], kernel)}, when it is reached again; the walk ends here"
-    return f"point {number + 2}, {name_of(walk.points[number + 1], kernel)}"
-
-
 def value_lines(text: str, kernel: Kernel, view: View, dialect: Dialect) -> list[str]:
     """A value and the debugger's command for it; of a structure, all members."""
     try:
@@ -124,7 +122,7 @@ def value_lines(text: str, kernel: Kernel, view: View, dialect: Dialect) -> list
     except (ExpressionError, LookupError) as error:
         return [f"      {error}"]
     shown = f"{value:#x}" if value > 9 else f"{value:d}"
-    if value in kernel.names:
+    if value in kernel.names and text not in kernel.addresses:
         shown += f" ({kernel.names[value]})"
     return [table_line(text, shown, dialect.value(text, view))]
 

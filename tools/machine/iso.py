@@ -57,7 +57,7 @@ def check_words(words: list[str]) -> None:
     if "" in words:
         raise MachineError(f"module {words[0]}: an argument is empty, and GRUB would not pass it on")
     if any("\n" in word for word in words):
-        raise MachineError(f"module {words[0]}: an argument has a line break in it, which would tear the kernel's lines")
+        raise MachineError(f"module {words[0]}: an argument has a line break in it, which would tear a line of COM1")
 
 
 def boot_script(kernel: str, words: list[str], modules: list[tuple[str, list[str]]]) -> str:

@@ -16,9 +16,9 @@ from elftools.elf.elffile import ELFFile
 
 from layers import ROOT
 
-from .run import require
+from .run import disassembler
 
-INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\t(.*)$", re.MULTILINE)
+INSTRUCTION = re.compile(r"^\s*([0-9a-f]+): *\t(.*)$", re.MULTILINE)
 EXECUTABLE = 1          # PF_X
 
 
@@ -47,7 +47,7 @@ class Listing:
     @cached_property
     def instructions(self) -> dict[int, str]:
         """The machine code in Intel syntax, by address."""
-        command = [require("objdump", "binutils"), "-d", "-M", "intel", "--no-show-raw-insn", str(self.elf)]
+        command = [disassembler(), "-d", "-M", "intel", "--no-show-raw-insn", str(self.elf)]
         text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         return {int(address, 16): " ".join(rest.split("#")[0].split()) for address, rest in INSTRUCTION.findall(text)}
 

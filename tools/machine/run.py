@@ -89,6 +89,11 @@ def say(text: str) -> None:
     print(f"tools/boot: {text}", file=sys.stderr, flush=True)
 
 
+def disassembler() -> str:
+    """objdump, or LLVM's, where there is no other."""
+    return shutil.which("objdump") or shutil.which("llvm-objdump") or require("objdump", "binutils")
+
+
 def with_pc(registers: dict[str, int]) -> dict[str, int]:
     """Adds pc, the linear address of the next instruction: RIP, or in real mode, which has PE in CR0 clear, IP in the
     segment CS."""

@@ -17,8 +17,8 @@ CODE_SIZE = re.compile(r"^cs:.*\n.*, (16|32|64)-bit", re.MULTILINE)
 CONTROL = re.compile(r"^(CR0|CR2|CR3|CR4|EFER)=(?:page fault laddr=)?0x([0-9a-f]+)", re.MULTILINE)
 IDT = re.compile(r"^idtr:base=0x([0-9a-f]+)", re.MULTILINE)
 SHOWN = re.compile(r"^\s*(?:base|kernelgsbase) = 0x([0-9a-f]+)", re.MULTILINE)
-ACCESS = re.compile(r"^\[CPU(\d+) (RD|WR)\]: LIN 0x([0-9a-f]+) PHY \S+ \(len=(\d+)[^)]*\): ((?:0x[0-9A-Fa-f]+ ?)+)",
-                    re.MULTILINE)
+ACCESS = re.compile(r"^\[CPU(\d+) (RD|WR|RW)\]: (?:LIN 0x([0-9a-f]+) )?PHY (\S+) \(len=(\d+)[^)]*\): "
+                    r"((?:0x[0-9A-Fa-f]+ ?)+)", re.MULTILINE)
 NEXT = re.compile(r"^\((\d+)\) \[0x[0-9a-f]+\] \S+ \(.*?\): (.*?)\s*; [0-9a-f]+$", re.MULTILINE)
 DISASSEMBLED = re.compile(r"^[0-9a-f]+: \(.*?\): (.*?)\s*; [0-9a-f]+$", re.MULTILINE)
 WORDS = re.compile(r"^0x[0-9a-f]+ <.*?>:((?:\t0x[0-9a-f]+)*)", re.MULTILINE)
@@ -102,8 +102,7 @@ class Stepper:
             if int(number) == cpu:
                 after.text = instruction
         self.states[cpu] = after
-        accesses = [Access(kind == "WR", int(address, 16), int(size), int(value.replace("0x", "").replace(" ", ""), 16))
-                    for number, kind, address, size, value in ACCESS.findall(text) if int(number) == cpu]
+        accesses = accesses_in(text, cpu)
         happening = Happening(cpu, before, after, accesses)
         vectors, target = gates_taken(before.idt, accesses)
         if target == after.address:
@@ -141,6 +140,21 @@ class Stepper:
             return self.debugger.read(address, size)
         except LookupError:
             return None
+
+
+def accesses_in(text: str, cpu: int) -> list[Access]:
+    """The accesses to memory in what the debugger printed. An instruction that changes memory in place (add, or, lock
+    cmpxchg) reads, which is shown as RW, and writes to the same place, which is shown without the linear address."""
+    found, changed = [], {}
+    for number, kind, linear, physical, size, value in ACCESS.findall(text):
+        if int(number) != cpu:
+            continue
+        address = int(linear, 16) if linear else changed.get(physical)
+        if kind == "RW":
+            changed[physical] = address
+        if address is not None:
+            found.append(Access(kind == "WR", address, int(size), int(value.replace("0x", "").replace(" ", ""), 16)))
+    return found
 
 
 def read_state(text: str) -> State:

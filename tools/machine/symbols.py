@@ -61,14 +61,17 @@ class Symbols:
     def describe(self, address: int, looked_up: int) -> str:
         place = bisect.bisect_right(self.addresses, looked_up) - 1
         symbol = f"{self.names[place]}+{address - self.addresses[place]:#x}" if place >= 0 else "?"
-        return " ".join(filter(None, [symbol, self.source_line(looked_up)]))
+        begins = place >= 0 and self.addresses[place] == address == looked_up
+        return " ".join(filter(None, [symbol, self.source_line(looked_up, begins)]))
 
-    def source_line(self, address: int) -> str:
-        """'stages/NN-name/kernel/file.c:12', by way of the link in build/NN/src."""
+    def source_line(self, address: int, outermost: bool = False) -> str:
+        """'stages/NN-name/kernel/file.c:12', by way of the link in build/NN/src. Where code of another function is
+        inlined it is that one's line, or, outermost, the line of the function around."""
         if not self.tool:
             return ""
-        done = subprocess.run([self.tool, "-e", str(self.elf), hex(address)], stdout=subprocess.PIPE, text=True)
-        path, _, line = done.stdout.strip().split(" (")[0].rpartition(":")
+        done = subprocess.run([self.tool, "-i", "-e", str(self.elf), hex(address)], stdout=subprocess.PIPE, text=True)
+        lines = done.stdout.strip().splitlines() or [""]
+        path, _, line = lines[-1 if outermost else 0].split(" (")[0].rpartition(":")
         if not path or path == "??":
             return ""
         return f"{os.path.relpath(os.path.realpath(self.root / path), self.root)}:{line}"

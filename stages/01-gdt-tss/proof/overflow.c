@@ -1,7 +1,7 @@
 /* overflow.c: uses up the kernel stack, by the word overflow on the command line. Started by proof.c.
  * SPDX-License-Identifier: MIT
  *
- * The push that meets the guard page raises #PF, whose frame has no stack to go to either: that is #DF, and its gate
+ * The access that meets the guard page raises #PF, whose frame has no stack to go to either: that is #DF, and its gate
  * asks for a stack from the interrupt stack table. Without one the CPU would give up and reset. */
 #include <proof/proof.h>
 
