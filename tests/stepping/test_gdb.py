@@ -171,7 +171,7 @@ def test_our_commands_say_what_gdb_knows(tmp_path):
         assert f"| rip    | {rip:#18x} |  flush of the program stages/01-gdt-tss/user/ulib.c:" in frame
         assert terminal.answer("trapframe $rsp") == frame
         assert "=== user_copy_bytes" in terminal.answer("label")
-        assert "cpu wants a number from 0 to 0" in terminal.answer("cpu 1")
+        assert "There is only CPU 0" in terminal.answer("cpu 1")
         ours = terminal.answer("ringstep")
         for name in ("here", "bases", "pcr [N]", "trapframe [ADDRESS]", "gdt", "tss", "label", "cpu N", "go",
                      "program NAME"):
