@@ -152,7 +152,10 @@ def test_ctrl_c_stops_a_running_machine_and_drops_a_line(tmp_path):
         terminal.sendintr()
         assert "machine_exit" in terminal.text_above(3)
         assert "no next point" in terminal.answer(3, "go") and "has ended its run" in terminal.answer(4, "label")
+        time.sleep(0.5)                         # until the line can be edited
         terminal.send("quit, or rather not")
+        terminal.expect_exact("rather not")
+        time.sleep(0.5)
         terminal.sendintr()
         assert "(q quits)" in terminal.text_above(5)
         terminal.sendline("q")

@@ -16,7 +16,7 @@ from elftools.elf.elffile import ELFFile
 
 from layers import ROOT
 
-from .run import disassembler
+from .run import disassembler, line_finder
 
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+): *\t(.*)$", re.MULTILINE)
 EXECUTABLE = 1          # PF_X
@@ -79,7 +79,7 @@ class Listing:
     def lines(self, addresses: Iterable[int]) -> dict[int, tuple[str, int]]:
         """File, as the checkout has it, and line of the addresses that have them."""
         wanted = list(addresses)
-        command = [require("addr2line", "binutils"), "-e", str(self.elf)]
+        command = [line_finder(), "-e", str(self.elf)]
         asked = "".join(f"{address:#x}\n" for address in wanted)
         answer = subprocess.run(command, input=asked, stdout=subprocess.PIPE, text=True, check=True).stdout
         found = {address: source(text) for address, text in zip(wanted, answer.splitlines())}

@@ -94,6 +94,11 @@ def disassembler() -> str:
     return shutil.which("objdump") or shutil.which("llvm-objdump") or require("objdump", "binutils")
 
 
+def line_finder() -> str:
+    """The same for what finds source lines."""
+    return shutil.which("addr2line") or shutil.which("llvm-addr2line") or require("addr2line", "binutils")
+
+
 def with_pc(registers: dict[str, int]) -> dict[str, int]:
     """Adds pc, the linear address of the next instruction: RIP, or in real mode, which has PE in CR0 clear, IP in the
     segment CS."""
