@@ -93,12 +93,12 @@ doctor:
 	@$(PYTHON) tools/doctor
 
 trace:
-	$(setup) build bochs step trace
+	$(setup) build $(notdir $(CC)) bochs step trace
 	@$(PYTHON) tools/trace $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(TRACE),-o '$(TRACE)') \
 	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
 
 test:
-	$(setup) build run test
+	$(setup) build gcc $(notdir $(CC)) run test
 	@$(PYTHON) -m pytest -n $(or $(JOBS),2) $(if $(QUICK),-m 'not heavy') $(TESTS)
 
 programs:
@@ -120,7 +120,7 @@ loc:
 	@$(PYTHON) tools/loc
 
 lesson:
-	$(setup) build loc
+	$(setup) build $(notdir $(CC)) loc
 	@$(PYTHON) tools/lesson
 
 # Each stage's own names its files as build/NN/src does; open that folder as the editor's root. The one at the top
