@@ -82,6 +82,7 @@ def test_a_session(tmp_path):
         assert "point 3 of 10: syscall_entry.step3" in terminal.answer(4, "c")
         assert "point 4 of 10" in terminal.answer(5, ""), "an empty line repeats the last command"
         assert "syntax error" in terminal.answer(6, "nonsense"), "the debugger itself answers"
+        assert "===" not in terminal.answer(7, "  "), "blanks are no command, and do no harm"
         terminal.sendline("q")
     assert terminal.exitstatus == 0
 
