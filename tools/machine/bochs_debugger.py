@@ -251,9 +251,13 @@ class BochsDebugger:
 
     def run_alone_to(self, address: int) -> None:
         """Only the present CPU runs, until it is about to execute the instruction at an address. Time stands still."""
-        with self.breaking_at(address):
-            self.command(f"s {self.cpu} {MOST_STEPS}")
+        self.run_alone_to_one_of([address])
         self.check_place(address)
+
+    def run_alone_to_one_of(self, addresses: list[int]) -> None:
+        """The same for several places. A CPU that has no other beside it runs as usual, and time goes on."""
+        with self.breaking_at(*addresses):
+            self.command("c" if self.cpus == 1 else f"s {self.cpu} {MOST_STEPS}")
 
     @contextmanager
     def breaking_at(self, *addresses: int) -> Iterator[None]:

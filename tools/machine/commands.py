@@ -33,7 +33,6 @@ FIVE_WORDS = ("ss", "rsp", "rflags", "cs", "rip")       # as they lie in memory,
 MOST_SLOTS = 32                                         # of a GDT; ours have 8
 STEP_LABEL = re.compile(r"(\w+)\.step\d+")
 AP_PAGE = 0x8000                                        # where another CPU starts, in a copy of ap_trampoline
-MOST_STEPS = 10000000                                   # of a CPU that runs alone in Bochs
 # The files of programs that are not the stage's own, by name. Whoever boots the machine knows them.
 PROGRAM_FILES: dict[str, Path] = {}
 NO_PCR = "Stages 00 and 01 have no PCR: there is one CPU, and its state lies in global variables. Stage 02 brings it."
@@ -450,7 +449,7 @@ def label(scene: Scene, words: str) -> str:
     targets = next_labels(scene.kernel, scene.view.registers["pc"])
     if not targets:
         raise Refused("The kernel of this stage has no step labels.")
-    run_to_one_of(scene.debugger, targets)
+    scene.debugger.run_alone_to_one_of(targets)
     return ""
 
 
@@ -463,15 +462,6 @@ def next_labels(kernel: Kernel, pc: int) -> list[int]:
     routine = STEP_LABEL.sub(r"\1", max(below, key=places.get)) if below and kernel.has_code_at(pc) else ""
     further = [places[name] for name in places if name.startswith(f"{routine}.step") and places[name] > pc]
     return sorted({*further, *(places[name] for name in routines if places[name] != pc)})
-
-
-def run_to_one_of(debugger: Debugger, addresses: list[int]) -> None:
-    """Only this CPU runs, if there are others. GDB's driver can do it by itself; Bochs gets the commands."""
-    if hasattr(debugger, "run_alone_to_one_of"):
-        debugger.run_alone_to_one_of(addresses)
-        return
-    with debugger.breaking_at(*addresses):
-        debugger.follow(debugger.command("c" if debugger.cpus == 1 else f"s {debugger.cpu} {MOST_STEPS}"))
 
 
 def list_commands(scene: Union[Scene, None], words: str) -> str:
