@@ -185,7 +185,7 @@ def refused(*words: str, **environment: str) -> str:
 def test_what_cannot_be_stepped_is_said(tmp_path):
     assert "there is no stage '77'; there are 00, " in refused("--stage", "77")
     assert "stage 03 has no walk 'nowhere'; it has syscall-round-trip, " in refused("--stage", "03", "--walk", "nowhere")
-    assert "; STAGE=03 has it; it has ap-from-sipi-to-c, " in refused("--walk", "syscall-round-trip")
+    assert "; stage 03 has it; it has ap-from-sipi-to-c, " in refused("--walk", "syscall-round-trip")
     assert "Bochs has 1 to 15 CPUs, not 0" in refused("--cpus", "0")
     assert "sudo apt-get install bochs" in refused("--stage", "03", PATH=str(tmp_path))
 
