@@ -49,8 +49,8 @@ def test_screen_is_refused_in_words():
 @pytest.mark.needs("bochs", "grub")
 @pytest.mark.parametrize("name", [name for name in display.HIDDEN if name in display.installed() and name != "x"])
 def test_a_stage_runs_on_it_unseen(name, monkeypatch, tmp_path):
-    """Each that is installed here, as on a host that has no other. (Seen to fail: rfb without its viewer, and the text
-    display without a reader, which stands still after some pages.)"""
+    """Each that is installed here, as on a host that has no other. (Seen to fail: rfb without its viewer. What
+    the text display needs shows only after some pages: test_screen_is_drained.)"""
     host_with(monkeypatch, name)
     request, elf = prepare(variant_of("03"), tmp_path)
     entry = Kernel(elf).addresses["syscall_entry"]

@@ -108,8 +108,8 @@ def test_a_whole_walk_and_the_kernels_end(tmp_path):
 @pytest.mark.parametrize("stage,path", WALKS, ids=[f"{stage}-{path.stem}" for stage, path in WALKS])
 def test_every_walk_as_it_says(stage, path, tmp_path):
     """By the command that the text above names, a person comes to the points in their order, and all that is said of
-    them holds. (Seen to fail with the breakpoints of all points set at once: some are passed before it is their turn;
-    and with `go` that lets all CPUs run.)"""
+    them holds. (Seen to fail with the breakpoints of all points set at once: some are passed before it is their
+    turn.)"""
     points = len(load_walk(path).seen_in("bochs").points)
     with stepping(tmp_path, f"STAGE={stage}", f"WALK={path.stem}") as terminal:
         text = terminal.text_above(1)

@@ -282,7 +282,8 @@ def is_bochs(pid: int) -> bool:
 
 
 def test_ctrl_c_leaves_nothing(tmp_path):
-    """No process, no file. Seen to fail: with the folder not removed, and with Bochs not stopped."""
+    """No process, no file. Seen to fail: with the folder not removed. (A Bochs that is not stopped ends by itself when
+    its terminal is closed.)"""
     (tmp_path / "tmp").mkdir()
     command = [sys.executable, str(ROOT / "tools/trace"), "--stage", "03", "-o", str(tmp_path / "trace.json")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
