@@ -45,7 +45,7 @@ endif
 .SECONDARY:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
-.PHONY: all programs commands
+.PHONY: all programs measuring commands
 all: $(foreach v,$(VARIANTS),$v/kernel.elf $v/kernel.sym); @:
 
 # Objects lie beside src in folders of the same names (x.c and x.S may both be there). Each depends on the list of
@@ -126,3 +126,11 @@ build/programs/%: tests/programs/%.c $(wildcard tests/programs/*.h) tools/build.
 build/programs/%: tests/programs/%.S $(wildcard tests/programs/*.h) tools/build.mk | build/programs
 	$(call say,AS)
 	$(Q)gcc -nostdlib $(LINUX_CFLAGS) -o $@ $<
+
+# The programs that measure: of the same kind, and without a C library, so that Linux runs the same files.
+measuring_programs := $(patsubst bench/programs/%.c,build/bench/%,$(wildcard bench/programs/*.c))
+measuring: $(measuring_programs); @:
+build/bench: ; $(Q)mkdir -p $@
+build/bench/%: bench/programs/%.c $(wildcard bench/programs/*.h tests/programs/*.h) tools/build.mk | build/bench
+	$(call say,CC)
+	$(Q)gcc -nostdlib -ffreestanding -std=gnu11 $(LINUX_CFLAGS) -Ibench/programs -o $@ $<

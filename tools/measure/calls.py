@@ -1,0 +1,30 @@
+# What it costs to enter the kernel and to leave it: system calls, interrupts, switches; in instructions.
+# A group of tools/measure; the test of the baseline runs it, too.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+from . import guest
+from .figures import Figures, Group, Row
+
+
+def add_calls(figures: Figures) -> None:
+    results = guest.run(["calls"])
+    figures.rows += [
+        Row("calls.getpid", "null system call (getpid)", "instructions", guest.instructions(results, "getpid"),
+            most=80, exact=True),
+        Row("calls.unknown", "system call that does not exist", "instructions",
+            guest.instructions(results, "unknown"), exact=True),
+        Row("calls.yield-alone", "sched_yield with nobody else to run", "instructions",
+            guest.instructions(results, "yield"), most=150, exact=True),
+    ]
+
+
+def add_switch(figures: Figures) -> None:
+    results = guest.run(["calls copies=2 yield"])
+    # Both yield in turn, so one's round is two system calls and two switches.
+    figures.rows.append(Row("calls.switch", "sched_yield to another process", "instructions, per switch",
+                            guest.instructions(results, "yield") / 2, most=350, exact=True))
+
+
+GROUP = Group("calls", "entering the kernel, leaving it, and switching, in instructions",
+              [("system calls", add_calls), ("switches", add_switch)])

@@ -1,0 +1,62 @@
+# What a measurement gives: rows of a table, and lines of a plot. Every group of tools/measure makes them; tools/bench
+# prints them and writes them down.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Callable
+
+
+class CannotMeasure(Exception):
+    """Something that a figure needs is not here; the message says what, and how to get it. The column stays empty."""
+
+
+@dataclass
+class Row:
+    """One figure of ours, the same of our peers, and what we want it to be."""
+
+    key: str                    # as the baseline and the texts name it, "calls.getpid"
+    what: str
+    unit: str
+    ours: float | None
+    peers: dict[str, float] = field(default_factory=dict)      # by the peer's name, in the same unit
+    most: float | None = None   # the goal: ours is to be no more than this
+    exact: bool = False         # counted and not timed: the same at each run
+    note: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the goal is reached; None where there is none, or no figure."""
+        return None if self.most is None or self.ours is None else self.ours <= self.most
+
+
+@dataclass
+class Plot:
+    """One picture: lines of points, each line with its name."""
+
+    key: str
+    title: str
+    x: str
+    y: str
+    lines: dict[str, list[tuple[float, float]]]
+    logarithmic: bool = True
+    note: str = ""
+
+
+@dataclass
+class Figures:
+    """What one group gives."""
+
+    rows: list[Row] = field(default_factory=list)
+    plots: list[Plot] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)      # what could not be measured, and why
+
+
+@dataclass(frozen=True)
+class Group:
+    """A part of `make bench` that can be asked for by name. Each step is one bar of progress; together they may share
+    what they have measured in the Figures that they fill."""
+
+    name: str
+    about: str
+    steps: list[tuple[str, Callable[[Figures], None]]]

@@ -1,0 +1,82 @@
+# Runs measuring programs on ringstep and reads what they say. Used by the groups of tools/measure.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterable
+
+from layers import ROOT
+
+from .figures import CannotMeasure
+
+# What the time-stamp counter advances by for each instruction, with QEMU's -icount as tools/machine/qemu.py sets it.
+TICKS_PER_INSTRUCTION = 16
+LINE = re.compile(r"^measure (\S+) (\d+) (\d+) (\d+) (\d+)\r?$", re.MULTILINE)
+LAYERS = ROOT / "bench/layers"
+TIMEOUT = 300
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One result line: ticks of the time-stamp counter that a batch of operations took."""
+
+    operations: int
+    least: int
+    median: int
+    most: int
+
+    @property
+    def instructions(self) -> float:
+        """Of one operation. The two that read the clock are not told from it, hence a few thousandths."""
+        return self.median / TICKS_PER_INSTRUCTION / self.operations
+
+
+Results = dict[str, list[Samples]]      # by the result's name; several programs may each tell one
+
+
+def parse(text: str) -> Results:
+    """The result lines of a console."""
+    results: Results = {}
+    for name, *numbers in LINE.findall(text):
+        results.setdefault(name, []).append(Samples(*map(int, numbers)))
+    return results
+
+
+def build_programs() -> Path:
+    """The folder with the measuring programs, built."""
+    command = ["make", "--silent", "-f", "tools/build.mk", "measuring"]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise CannotMeasure(f"the measuring programs cannot be built:\n{done.stderr}")
+    return ROOT / "build/bench"
+
+
+def boot(modules: Iterable[str], cpus: int = 1, icount: bool = True, layer: str = "", words: str = "",
+         options: Iterable[str] = ()) -> str:
+    """Boots the last stage with measuring programs as modules ('calls yield'), and gives what COM1 said."""
+    folder = build_programs()
+    command = [sys.executable, str(ROOT / "tools/boot"), "--quiet", "--cpus", str(cpus), "--timeout", str(TIMEOUT),
+               "--append", words, *options]
+    command += ["--icount"] if icount else []
+    command += ["--layer", str(LAYERS / layer)] if layer else []
+    for module in modules:
+        command += ["--module", f"{folder}/{module}"]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    if done.returncode != 0:
+        raise CannotMeasure(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr}")
+    return done.stdout
+
+
+def run(modules: Iterable[str], **options) -> Results:
+    """The same, as results."""
+    return parse(boot(modules, **options))
+
+
+def instructions(results: Results, name: str) -> float:
+    """What one operation takes, if its loop was that of measure.h: the three instructions around it are taken off."""
+    loop = results["loop"][0].instructions - 1
+    return round(results[name][0].instructions - loop, 3)
