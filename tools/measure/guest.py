@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable
 
-from layers import ROOT
+from layers import ROOT, Variant, stage_folders
 
 from .figures import CannotMeasure
 
@@ -55,6 +55,17 @@ def build_programs() -> Path:
     return ROOT / "build/bench"
 
 
+def folders_of(layer: str) -> list[Path]:
+    """The folders to lay on the last stage for one of bench/layers: below it lies how all of them print results."""
+    return [LAYERS / "results", LAYERS / layer] if layer else []
+
+
+def kernel_with(layer: str) -> Path:
+    """The ELF file of the kernel that boot() builds with this layer."""
+    variant = Variant(max(stage_folders()), layers=tuple(folders_of(layer)))
+    return ROOT / "build" / variant.name / "kernel.elf"
+
+
 def boot(modules: Iterable[str], cpus: int = 1, icount: bool = True, layer: str = "", words: str = "",
          options: Iterable[str] = ()) -> str:
     """Boots the last stage with measuring programs as modules ('calls yield'), and gives what COM1 said."""
@@ -62,7 +73,8 @@ def boot(modules: Iterable[str], cpus: int = 1, icount: bool = True, layer: str 
     command = [sys.executable, str(ROOT / "tools/boot"), "--quiet", "--cpus", str(cpus), "--timeout", str(TIMEOUT),
                "--append", words, *options]
     command += ["--icount"] if icount else []
-    command += ["--layer", str(LAYERS / layer)] if layer else []
+    for folder in folders_of(layer):
+        command += ["--layer", str(folder)]
     for module in modules:
         command += ["--module", f"{folder}/{module}"]
     done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")

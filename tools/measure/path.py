@@ -14,7 +14,7 @@ from typing import Any
 from layers import stage_folders
 
 from .figures import CannotMeasure
-from .guest import LAYERS, build_programs
+from .guest import build_programs, folders_of
 
 # What Bochs prints behind a step: the CPU, where it is now, in which routine, and the instruction there.
 NEXT = re.compile(r"^\(0\) \[0x[0-9a-f]+\] ([0-9a-f]{4}):[0-9a-f]{16} \(\s*(\S+)\): (.*?)\s*; [0-9a-f]+\s*$", re.MULTILINE)
@@ -53,7 +53,7 @@ def record(module: str, vector: int, layer: str = "", passed: int = 0) -> list[I
         folder = Path(name)
         try:
             bochs.check(Request(iso=folder, folder=folder))
-            variant = prepare.variant_of(max(stage_folders()), layers=[str(LAYERS / layer)] if layer else [])
+            variant = prepare.variant_of(max(stage_folders()), layers=map(str, folders_of(layer)))
             request, elf = prepare.prepare(variant, folder, Run(programs=(f"{build_programs()}/{module}",)))
             entry = Kernel(elf).addresses[STUBS] + vector * STUB_SIZE
             # With an interrupt Bochs executes the handler's first instruction, and stops behind it.
