@@ -73,8 +73,8 @@ def boot(modules: Iterable[str], cpus: int = 1, icount: bool = True, layer: str 
     command = [sys.executable, str(ROOT / "tools/boot"), "--quiet", "--cpus", str(cpus), "--timeout", str(TIMEOUT),
                "--append", words, *options]
     command += ["--icount"] if icount else []
-    for folder in folders_of(layer):
-        command += ["--layer", str(folder)]
+    for part in folders_of(layer):
+        command += ["--layer", str(part)]
     for module in modules:
         command += ["--module", f"{folder}/{module}"]
     done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
