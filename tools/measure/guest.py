@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 import sys
@@ -86,6 +87,16 @@ def boot(modules: Iterable[str], cpus: int = 1, icount: bool = True, layer: str 
 def run(modules: Iterable[str], **options) -> Results:
     """The same, as results."""
     return parse(boot(modules, **options))
+
+
+def ticks_per_millisecond() -> float:
+    """Of the time-stamp counter without -icount: QEMU shows its machine the host's, and a program of ours that runs on
+    the host compares it with the clock there. (The kernel's own clock is set in a hundredth of a second, in which a
+    busy host may have done something else.)"""
+    if platform.machine() not in ("x86_64", "AMD64") or platform.system() != "Linux":
+        raise CannotMeasure("times in the emulator are measured on Linux on x86-64 only: there its counter is known")
+    done = subprocess.run([build_programs() / "rate"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return parse(done.stdout)["ticks-of-a-millisecond"][0].median
 
 
 def instructions(results: Results, name: str) -> float:

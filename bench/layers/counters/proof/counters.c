@@ -131,7 +131,6 @@ static void measure_counters(void) {
     unsigned online = 0;
     for (struct pcr *pcr = smp_first; pcr && pcr->presence == CPU_ONLINE; pcr = pcr->next)
         online++;
-    print_clock_rate();
     for (cpus = 1; cpus <= online && cpus <= MOST_CPUS; cpus *= 2) {
         measure("loop", count_nothing, MANY);
         measure("per-cpu", count_per_cpu, MANY);

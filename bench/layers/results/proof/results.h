@@ -19,9 +19,3 @@ static inline void print_result(const char *name, unsigned number, uint64_t oper
     sort(ticks, count);
     printk("measure %s-%u %lu %lu %lu %lu\n", name, number, operations, ticks[0], ticks[count / 2], ticks[count - 1]);
 }
-
-/* The ticks of a millisecond, as the kernel's clock takes them. */
-static inline void print_clock_rate(void) {
-    uint64_t ticks = rdtsc(), rate = ticks * 1000 / (clock_now() / 1000);
-    print_result("ticks-of-a-millisecond", 1, 1, &rate, 1);
-}
