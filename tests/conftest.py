@@ -38,7 +38,7 @@ NEEDS = {
     "git": (lambda: command("git"), "git"),
 }
 GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),
-          "claims": ("qemu", "grub")}
+          "claims": ("qemu", "grub"), "bench": ("qemu", "grub")}
 
 
 def needs_of(item: pytest.Item) -> list[str]:
