@@ -23,8 +23,7 @@ def test_every_layer_is_tried_here():
 
 def test_empty_interrupt():
     """A way in and out saves and loads fifteen registers, and an empty handler is not long. Seen to fail: with a layer
-    that leaves the clock its handler, and with one whose handler sends no end of the interrupt (no second one comes,
-    and the run takes too long)."""
+    that leaves the clock its handler."""
     results = guest.run(["interrupted exceptions"], layer="empty-interrupt")
     interrupt = results["interrupt"][0]
     assert interrupt.least == interrupt.median == interrupt.most
@@ -35,7 +34,7 @@ def test_empty_interrupt():
 
 @pytest.mark.needs("bochs")
 def test_what_is_counted_is_what_is_executed():
-    """Seen to fail: with a `nop` more around the loop's clock in interrupted.c that the shortest round does not have."""
+    """Seen to fail: with one instruction added to what interrupted.c tells."""
     counted = instructions(guest.run(["interrupted"], layer="empty-interrupt"), "interrupt")
     way = path.record("interrupted", vector=0x40, layer="empty-interrupt")
     assert len(way) == counted
@@ -46,7 +45,7 @@ def test_what_is_counted_is_what_is_executed():
 
 def test_counting_costs_what_it_must():
     """An increment is one instruction, in the PCR and by the atomic one; a lock is more than that. (The layer itself
-    panics when an increment is lost.) Seen to fail: with a second addition in each loop."""
+    panics when an increment is lost.) Seen to fail: with a second addition in the loop."""
     results = guest.run([PROGRAM], cpus=2, layer="counters")
     for cpus in (1, 2):
         assert counters.per_increment(results, "per-cpu", cpus) == pytest.approx(1, abs=0.02)
@@ -69,8 +68,8 @@ def test_more_than_one_instruction_is_noticed(monkeypatch):
 
 
 def test_frames():
-    """What the accounts say is what the allocator has given out. Seen to fail: with an account left out, and with a
-    frame taken for nothing in the layer."""
+    """What the accounts say is what the allocator has given out. Seen to fail: with stacks of two frames in the account,
+    and with a frame that is taken for nothing."""
     one, more = memory.frames_with(1), memory.frames_with(3)
     for frames in (one, more):
         assert frames["taken"] == sum(frames[name] for name in memory.ACCOUNTS)
@@ -94,7 +93,8 @@ def test_load():
 
 def test_wake_and_queues():
     """A thread's first instruction on another CPU takes more than an interrupt to come to; two threads on each of two
-    CPUs yield for what they yield for on one. Seen to fail: with the thread on this CPU; with a queue that is walked."""
+    CPUs take turns for what they take on one. Seen to fail: with the thread on the first CPU (the layer itself panics);
+    with threads of the second CPU that yield twice as often."""
     wake = instructions(guest.run([PROGRAM], cpus=2, layer="wake"), "wake-1")
     assert 100 < wake < 1000
     results = guest.run([PROGRAM], cpus=2, layer="queues")

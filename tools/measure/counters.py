@@ -74,10 +74,11 @@ def add_times(figures: Figures) -> None:
     for way, where in WAYS.items():
         for cpus in TOGETHER:
             sample = results[f"{way}-{cpus}"][0]
-            time = sample.median / sample.operations * NANOSECONDS / per_millisecond
+            least, time, most = (ticks / sample.operations * NANOSECONDS / per_millisecond
+                                 for ticks in (sample.least, sample.median, sample.most))
             lines.setdefault(where, []).append((cpus, round(1000 / time, 3)))
             figures.rows.append(Row(f"counters.{way}-{cpus}", f"counting {where}: {cpus} CPUs at once",
-                                    "ns, all CPUs together", round(time, 2)))
+                                    "ns, all CPUs together", round(time, 2), note=f"from {least:.2f} to {most:.2f}"))
     note = NOTE.format(host=host_cpus())
     figures.plots.append(Plot("counters", "Why the PCR exists: counting on several CPUs at once", "CPUs",
                               "increments per µs, all CPUs together", lines, note=note))

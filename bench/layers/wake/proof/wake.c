@@ -10,7 +10,12 @@
 
 static volatile uint64_t woken; /* when; 0 before */
 
-static void wake(void) { woken = rdtsc(); }
+static void wake(void) {
+    uint64_t now = rdtsc();
+    if (this_cpu->self == smp_first)
+        panic("the thread was to wake on another CPU");
+    woken = now;
+}
 
 static uint64_t measure_round(struct pcr *pcr) {
     struct task *thread = thread_create(wake);
