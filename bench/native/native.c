@@ -5,7 +5,8 @@
  * line of JSON for each way. tools/measure/native.py calls it; taskset keeps it on one CPU.
  *
  * Two stacks switch to each other all the time: that of main(), which counts, and one of our own. Each round measures
- * all ways, one after the other, so that whatever slows the machine down for a while slows down all of them. */
+ * all ways, one after the other, so that whatever slows the machine down for a while slows down all of them; and each
+ * only for a fraction of a millisecond, so that Linux seldom gives the CPU to somebody else in the middle. */
 #define _GNU_SOURCE
 #include "native.h"
 #include <kernel/x86.h>

@@ -2,7 +2,7 @@
 # Called by tools/measure/native.py. Each way is a file that defines switch_stacks; objcopy puts the file's name before
 # that and hides all other names, so that kernel files that define the same can be in one program. It also sees to it
 # that each begins a cache line: the plain switch's time depends on where it lies.
-# Another source for one of them: stage_04.S=FILE.
+# Another source for one of them: stage_04.S=FILE. Without Boost although it is there: boost=
 # SPDX-License-Identifier: MIT
 OUT ?= build/bench/native
 here := bench/native
@@ -23,15 +23,15 @@ source = $(or $($(1).S),$(here)/$(1).S)
 reverse = $(if $1,$(call reverse,$(wordlist 2,99,$1)) $(firstword $1))
 layers := $(call reverse,$(sort $(wildcard stages/0[0-4]-*)))
 
-# Boost is measured where it is installed.
-boost := $(wildcard $(foreach kind,a so,$(shell gcc -print-file-name=libboost_context.$(kind))))
+# Boost is measured where it is installed; its archive if there is one, so that no table of the linker lies in between.
+boost := $(firstword $(wildcard $(foreach kind,a so,$(shell gcc -print-file-name=libboost_context.$(kind)))))
 FLAGS := -O2 -g -Wall -Wextra -Wno-missing-field-initializers -Werror -masm=intel -fcf-protection=none \
   -fno-stack-protector $(if $(boost),-DBOOST) $(layers:%=-I%)
 
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 $(OUT)/native: $(OUT)/native.o $(OUT)/loop.o $(ways:%=$(OUT)/%.o)
-	@gcc -Wl,-z,now -o $@ $^ $(if $(boost),-lboost_context)
+	@gcc -Wl,-z,now -o $@ $^ $(boost)
 
 $(OUT): ; @mkdir -p $@
 

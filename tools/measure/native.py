@@ -55,12 +55,11 @@ WAYS = [
 ]
 
 
-def build(folder: Path = FOLDER, **sources: Path) -> Path:
-    """The program, built. Another source for one of the ways is given as stage_04=FILE."""
+def build(folder: Path = FOLDER, *settings: str) -> Path:
+    """The program, built. Settings are those of native.mk: stage_04.S=FILE is another source for one of the ways."""
     if platform.machine() not in ("x86_64", "AMD64"):
         raise CannotMeasure(f"native switches are x86-64 code, and this machine is {platform.machine()}")
-    command = ["make", "--silent", "-f", "bench/native/native.mk", f"OUT={folder}"]
-    command += [f"{way}.S={source}" for way, source in sources.items()]
+    command = ["make", "--silent", "-f", "bench/native/native.mk", f"OUT={folder}", *settings]
     done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         raise CannotMeasure(f"bench/native cannot be built (tools/setup bench installs what it needs):\n{done.stderr}")
