@@ -35,14 +35,20 @@ $(OUT)/native: $(OUT)/native.o $(OUT)/loop.o $(ways:%=$(OUT)/%.o)
 
 $(OUT): ; @mkdir -p $@
 
-$(OUT)/native.o: $(here)/native.c $(here)/native.h $(here)/native.mk | $(OUT)
+# The flags as they were used: they change when Boost is installed.
+$(OUT)/flags: FORCE | $(OUT)
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
+FORCE:
+common := $(OUT)/flags $(here)/native.mk $(wildcard $(layers:%=%/kernel/asm.h) $(layers:%=%/kernel/x86.h))
+
+$(OUT)/native.o: $(here)/native.c $(here)/native.h $(common)
 	@gcc -std=gnu11 $(FLAGS) -c -o $@ $<
 
-$(OUT)/loop.o: $(here)/loop.S $(here)/native.mk | $(OUT)
+$(OUT)/loop.o: $(here)/loop.S $(common)
 	@gcc $(FLAGS) -c -o $@ $<
 
 .SECONDEXPANSION:
-$(ways:%=$(OUT)/%.o): $(OUT)/%.o: $$(call source,$$*) $(here)/native.mk | $(OUT)
+$(ways:%=$(OUT)/%.o): $(OUT)/%.o: $$(call source,$$*) $(common)
 	@gcc $(FLAGS) $(define_$*) -c -o $@.tmp $<
 	@objcopy --set-section-alignment .text=64 --redefine-sym switch_stacks=$*_switch_stacks \
 	  --keep-global-symbol=$*_switch_stacks $@.tmp $@

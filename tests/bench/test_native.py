@@ -75,8 +75,10 @@ def test_refuses_nonsense(program):
 
 
 def test_without_boost(tmp_path):
+    """And with it as soon as it is installed, where the program was built without it before."""
     found = native.check(native.build(tmp_path, "boost="))
     assert "boost" not in found and "fast" in found
+    assert native.check(native.build(tmp_path)).keys() == native.check(native.build(tmp_path / "new")).keys()
 
 
 def made_up(**other: list[float]) -> native.Samples:
