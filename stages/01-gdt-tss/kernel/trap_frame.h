@@ -61,9 +61,6 @@ struct trap_frame {
 _Static_assert(offsetof(struct trap_frame, rax) == FRAME_RAX, "trap_frame.h");
 _Static_assert(offsetof(struct trap_frame, vector) == FRAME_VECTOR, "trap_frame.h");
 _Static_assert(offsetof(struct trap_frame, rip) == FRAME_RIP, "trap_frame.h");
-_Static_assert(offsetof(struct trap_frame, cs) == FRAME_CS, "trap_frame.h");
-_Static_assert(offsetof(struct trap_frame, rflags) == FRAME_RFLAGS, "trap_frame.h");
-_Static_assert(offsetof(struct trap_frame, rsp) == FRAME_RSP, "trap_frame.h");
 _Static_assert(offsetof(struct trap_frame, ss) == FRAME_SS, "trap_frame.h");
 _Static_assert(sizeof(struct trap_frame) == FRAME_SIZE, "trap_frame.h");
 _Static_assert(FRAME_SIZE % 16 == 0, "C wants RSP 16-byte aligned at a call");
