@@ -30,6 +30,27 @@ class Row:
         return None if self.most is None or self.ours is None else self.ours <= self.most
 
 
+HEADERS = ["what", "unit", "ringstep", "goal"]
+
+
+def number(value: float | None) -> str:
+    """As few digits as say something: 80, 1,815, 11.4, 0.093."""
+    if value is None:
+        return ""
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def cells(rows: list[Row]) -> list[list[str]]:
+    """A table of figures, its headers first: with a column for each peer that has any, and what is missing marked."""
+    peers = list(dict.fromkeys(name for row in rows for name in row.peers))
+    goals = {None: "{}", True: "{}", False: "{}: missed"}
+    body = [[row.what, row.unit, number(row.ours), *(number(row.peers.get(peer)) for peer in peers),
+             goals[row.reached].format("" if row.most is None else f"≤ {number(row.most)}")] for row in rows]
+    return [[*HEADERS[:3], *peers, *HEADERS[3:]], *body]
+
+
 @dataclass
 class Plot:
     """One picture: lines of points, each line with its name."""

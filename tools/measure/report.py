@@ -7,37 +7,18 @@ import dataclasses
 import json
 from pathlib import Path
 
+from layers import ROOT
 from tabulate import tabulate
 
-from .figures import Figures, Plot, Row
+from .figures import Figures, Plot, cells
 
-
-def number(value: float | None) -> str:
-    """As few digits as say something: 80, 1,815, 11.4, 0.093."""
-    if value is None:
-        return ""
-    if abs(value) >= 100 or value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-def goal(row: Row) -> str:
-    return "" if row.most is None else f"≤ {number(row.most)}"
-
-
-def verdict(row: Row) -> str:
-    return {None: "", True: "yes", False: "NO"}[row.reached]
+RECORDED = ROOT / "docs/performance"
 
 
 def table(figures: Figures, form: str) -> str:
-    """One row for each figure, with a column for each peer that has any."""
-    peers = list(dict.fromkeys(name for row in figures.rows for name in row.peers))
-    headers = ["what", "unit", "ringstep", *peers, "goal", "reached"]
-    rows = [[row.what, row.unit, number(row.ours), *(number(row.peers.get(peer)) for peer in peers), goal(row),
-             verdict(row)] for row in figures.rows]
-    right = {"ringstep", "goal", *peers}
-    return tabulate(rows, headers, tablefmt=form, disable_numparse=True,
-                    colalign=["right" if header in right else "left" for header in headers])
+    headers, *rows = cells(figures.rows)
+    sides = ["left", "left", *["right"] * (len(headers) - 3), "left"]
+    return tabulate(rows, headers, tablefmt=form, disable_numparse=True, colalign=sides)
 
 
 def markdown(figures: Figures, machine: dict[str, str]) -> str:
@@ -53,7 +34,7 @@ def markdown(figures: Figures, machine: dict[str, str]) -> str:
 
 
 def as_json(figures: Figures, machine: dict[str, str]) -> str:
-    rows = [{**dataclasses.asdict(row), "reached": row.reached} for row in figures.rows]
+    rows = [dataclasses.asdict(row) for row in figures.rows]
     plots = [dataclasses.asdict(plot) for plot in figures.plots]
     whole = {"machine": machine, "rows": rows, "plots": plots, "notes": figures.notes}
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
@@ -83,6 +64,14 @@ def draw(plot: Plot, file: Path) -> None:
         axes.legend()
     picture.savefig(file, format="svg", metadata={"Date": None})
     pyplot.close(picture)
+
+
+def record(figures: Figures, machine: dict[str, str]) -> None:
+    """What the texts take their figures from. No page: they say more than a list."""
+    RECORDED.mkdir(parents=True, exist_ok=True)
+    (RECORDED / "figures.json").write_text(as_json(figures, machine))
+    for plot in figures.plots:
+        draw(plot, RECORDED / f"{plot.key}.svg")
 
 
 def write(figures: Figures, machine: dict[str, str], folder: Path) -> None:
