@@ -6,7 +6,7 @@
 
 /* Without the end of the interrupt there would be no second one. */
 static bool only_end(struct trap_frame *frame) {
-    lapic_eoi();
+    lapic_write(LAPIC_EOI, 0);
     return true;
 }
 
