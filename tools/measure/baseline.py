@@ -8,7 +8,7 @@ import subprocess
 
 from layers import ROOT
 
-from .figures import Figures
+from .figures import CannotMeasure, Figures
 
 FILE = ROOT / "bench/baseline.json"
 # Half an instruction: between batches in which a tick of the clock came and others, the median may lie.
@@ -27,6 +27,8 @@ def exact(figures: Figures) -> dict[str, float]:
 
 
 def read() -> dict:
+    if not FILE.exists():
+        raise CannotMeasure(f"there is no {FILE.relative_to(ROOT)}; tools/bench --renew-baseline writes it")
     return json.loads(FILE.read_text())
 
 
