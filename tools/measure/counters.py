@@ -81,7 +81,7 @@ def add_times(figures: Figures) -> None:
                                     "ns, all CPUs together", round(time, 2), note=f"from {least:.2f} to {most:.2f}"))
     note = NOTE.format(host=host_cpus())
     figures.plots.append(Plot("counters", "Why the PCR exists: counting on several CPUs at once", "CPUs",
-                              "increments per µs, all CPUs together", lines, note=note))
+                              "increments per µs, all CPUs together", lines, steep=True, note=note))
 
 
 def host_cpus() -> int:

@@ -60,7 +60,8 @@ class Plot:
     x: str
     y: str
     lines: dict[str, list[tuple[float, float]]]
-    logarithmic: bool = True
+    logarithmic: bool = True    # each step along x doubles it, and its points are the ticks
+    steep: bool = False         # and along y: the lines lie too far apart for one scale
     note: str = ""
 
 

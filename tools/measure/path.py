@@ -1,6 +1,6 @@
-# The instructions of one way through the kernel, from an interrupt of a program until the program goes on: executed one
-# by one in Bochs' debugger, and told by routine. So a number of instructions that QEMU has counted can be compared with
-# a list of them.
+# The instructions of one way through the kernel, from an interrupt or a system call of a program until a program goes on:
+# executed one by one in Bochs' debugger, and told by routine. So a number of instructions that QEMU has counted can be
+# compared with a list of them.
 # Used by the groups of tools/measure and by their tests. Needs bochs and pexpect.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from layers import stage_folders
 
@@ -22,7 +22,7 @@ DISASSEMBLED = re.compile(r"^[0-9a-f]+: \(\s*(\S+)\): (.*?)\s*; [0-9a-f]+\s*$", 
 USER_CODE = 0x2b        # the selector of ring 3's code
 STUBS, STUB_SIZE = "interrupt_stubs", 16        # trap_entry.S
 MOST = 5000             # instructions of a way
-MOST_IN_RING_0 = 100    # interrupts before the first one of a program: while programs start, and print
+MOST_UNWANTED = 100     # interrupts and system calls before the one that is wanted: while programs start, and print
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,17 @@ class Instruction:
 def record(module: str, vector: int, layer: str = "", passed: int = 0) -> list[Instruction]:
     """What the kernel executes when a program of bench/programs, given with its arguments, is interrupted; after so many
     interrupts that are let pass."""
+    return record_from(STUBS, vector * STUB_SIZE, from_ring_3, [module], layer, passed)
+
+
+def record_call(modules: list[str], number: int, passed: int = 0) -> list[Instruction]:
+    """What it executes for the system call of that number; with several programs, until one of them goes on."""
+    return record_from("syscall_entry", 0, lambda debugger: debugger.registers()["rax"] == number, modules, "", passed)
+
+
+def record_from(name: str, offset: int, wanted: Callable[[Any], bool], modules: list[str], layer: str,
+                passed: int) -> list[Instruction]:
+    """The way that begins at a place, the first time that it is the one that is wanted, but for so many times."""
     try:
         from machine import bochs, prepare
         from machine.bochs_debugger import instruction_after, start_at
@@ -49,13 +60,14 @@ def record(module: str, vector: int, layer: str = "", passed: int = 0) -> list[I
         from machine.walk import Kernel, Run
     except ImportError as error:
         raise CannotMeasure(f"Python's {error.name} is not installed; `make doctor` names its package") from None
-    with tempfile.TemporaryDirectory(prefix="ringstep-bench-") as name:
-        folder = Path(name)
+    programs = tuple(f"{build_programs()}/{module}" for module in modules)
+    with tempfile.TemporaryDirectory(prefix="ringstep-bench-") as folder_name:
+        folder = Path(folder_name)
         try:
             bochs.check(Request(iso=folder, folder=folder))
             variant = prepare.variant_of(max(stage_folders()), layers=map(str, folders_of(layer)))
-            request, elf = prepare.prepare(variant, folder, Run(programs=(f"{build_programs()}/{module}",)))
-            entry = Kernel(elf).addresses[STUBS] + vector * STUB_SIZE
+            request, elf = prepare.prepare(variant, folder, Run(programs=programs))
+            entry = Kernel(elf).addresses[name] + offset
             # With an interrupt Bochs executes the handler's first instruction, and stops behind it.
             second = instruction_after(elf, entry)
             debugger = start_at(request, elf, second, lambda printed: None)
@@ -65,7 +77,7 @@ def record(module: str, vector: int, layer: str = "", passed: int = 0) -> list[I
             for number in range(passed + 1):
                 if number:
                     debugger.run_to(second)
-                come_from_ring_3(debugger, second)
+                come_to(debugger, second, wanted)
             return [*instructions_at(debugger, entry, second), *follow(debugger)]
         except MachineError as error:
             raise CannotMeasure(f"Bochs: {error}") from None
@@ -73,15 +85,20 @@ def record(module: str, vector: int, layer: str = "", passed: int = 0) -> list[I
             debugger.close()
 
 
-def come_from_ring_3(debugger: Any, second: int) -> None:
-    """Goes on to the second instruction behind an interrupt until it is a program that was interrupted."""
-    for _ in range(MOST_IN_RING_0):
-        rsp = debugger.registers()["rsp"]
-        # The stub has pushed one word. Above it are RIP and CS, or an error code, RIP and CS.
-        if any(debugger.read(rsp + 8 * word, 8) == USER_CODE for word in (2, 3)):
+def from_ring_3(debugger: Any) -> bool:
+    """Behind a stub's first instruction, which has pushed one word: was it a program that was interrupted? Above that
+    word are RIP and CS, or an error code, RIP and CS."""
+    rsp = debugger.registers()["rsp"]
+    return any(debugger.read(rsp + 8 * word, 8) == USER_CODE for word in (2, 3))
+
+
+def come_to(debugger: Any, second: int, wanted: Callable[[Any], bool]) -> None:
+    """Goes on to the second instruction of a way until it is one that is wanted."""
+    for _ in range(MOST_UNWANTED):
+        if wanted(debugger):
             return
         debugger.run_to(second)
-    raise CannotMeasure(f"no program was interrupted at {second:#x}")
+    raise CannotMeasure(f"what was waited for did not come to {second:#x}")
 
 
 def instructions_at(debugger: Any, *addresses: int) -> list[Instruction]:

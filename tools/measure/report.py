@@ -58,7 +58,10 @@ def draw(plot: Plot, file: Path) -> None:
         axes.set_xticks(sorted({x for points in plot.lines.values() for x, _ in points}))
         axes.minorticks_off()
     axes.set(title=plot.title, xlabel=plot.x, ylabel=plot.y)
-    axes.set_ylim(bottom=0)
+    if plot.steep:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, 1.15 * max(y for points in plot.lines.values() for _, y in points))
     axes.grid(alpha=0.3)
     if len(plot.lines) > 1:
         axes.legend()

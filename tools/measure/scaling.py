@@ -111,8 +111,8 @@ def add_load(figures: Figures) -> None:
     loads = {kib: results[f"load-{number}"][0].instructions for number, kib in enumerate(SIZES, 2)}
     figures.rows += [Row(f"scaling.load-{kib}", f"load a program of {SIZES[kib]}", "instructions", round(loads[kib]),
                          note=f"{loads[kib] / kib:.0f} per KiB") for kib in SIZES]
-    lines = {"load": [(kib, round(loads[kib] / kib, 1)) for kib in SIZES]}
-    figures.plots.append(Plot("scaling-load", "Loading a program", "KiB", "instructions per KiB", lines,
+    lines = {"load": [(kib, round(loads[kib])) for kib in SIZES]}
+    figures.plots.append(Plot("scaling-load", "Loading a program", "KiB", "instructions", lines, steep=True,
                               note=f"{COPIES}, two for each byte of the file. The stack's 32 pages come on top"))
 
 
