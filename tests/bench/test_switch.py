@@ -1,5 +1,5 @@
 # What a switch between programs does, and what it does not: the instructions that Bochs executes for one sched_yield.
-# Seen to fail: with `if (cr3 != read_cr3())` in sched.c gone, and with each `if` of user_state_load() gone.
+# Seen to fail: with each `if` of user_state_load() gone, and with a lone task that is switched to itself in sched.c.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
