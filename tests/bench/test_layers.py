@@ -39,7 +39,7 @@ def test_what_is_counted_is_what_is_executed():
     way = path.record("interrupted", vector=0x40, layer="empty-interrupt")
     assert len(way) == counted
     kinds = [one.kind for one in way]
-    assert kinds.count("pushes") > 15 and kinds.count("pops") > 15
+    assert kinds.count("push") > 15 and kinds.count("pop") > 15
     assert way[0].routine == path.STUBS and way[-1].text.startswith("iret")
 
 

@@ -7,9 +7,6 @@ import pytest
 from measure import calls, guest, path
 
 pytestmark = pytest.mark.needs("qemu", "grub", "bochs")
-SCHED_YIELD = 24
-# Behind the first calls of a program, which print, both programs yield in turn.
-PASSED = 4
 
 
 def count(way: list[path.Instruction], *texts: str) -> int:
@@ -18,7 +15,7 @@ def count(way: list[path.Instruction], *texts: str) -> int:
 
 def test_nobody_else():
     """No register of the CPU's own is written, no state saved; and it is as long as QEMU counts it."""
-    way = path.record_call(["calls yield"], SCHED_YIELD, PASSED)
+    way = path.record_call(["calls yield"], calls.YIELD, calls.PASSED)
     assert count(way, "mov cr3", "wrmsr", "fxsave", "fxrstor", "rdmsr") == 0
     assert len(way) + 1 == guest.instructions(guest.run(["calls yield"]), "yield")     # SYSCALL itself
 
@@ -26,7 +23,7 @@ def test_nobody_else():
 def test_another_program():
     """A full switch: one other address space, and everything that a program can see; but FS and GS bases are the same in
     both, so no MSR is written."""
-    way = path.record_call(["calls yield", "calls yield"], SCHED_YIELD, PASSED)
+    way = path.record_call(["calls yield", "calls yield"], calls.YIELD, calls.PASSED)
     assert count(way, "mov cr3") == 1
     assert count(way, "fxsave") == count(way, "fxrstor") == 1
     assert count(way, "wrmsr") == 0

@@ -36,7 +36,7 @@ class Instruction:
     def kind(self) -> str:
         """Saving and loading registers is told apart from what else a routine does."""
         verb = self.text.split()[0]
-        return {"push": "pushes", "pop": "pops"}.get(verb, "")
+        return verb if verb in ("push", "pop") else ""
 
 
 def record(module: str, vector: int, layer: str = "", passed: int = 0) -> list[Instruction]:
@@ -129,12 +129,12 @@ def routine(place: str) -> str:
 
 def parts(way: list[Instruction]) -> str:
     """The way as a list of its routines with the number of their instructions, in the order in which they come first:
-    'interrupt_stubs 3 (2 pushes), ...'."""
+    'interrupt_stubs 3 (2 × push), ...'."""
     kinds: dict[str, list[str]] = {}
     for one in way:
         kinds.setdefault(one.routine, []).append(one.kind)
     words = []
     for name, executed in kinds.items():
-        told = ", ".join(f"{executed.count(kind)} {kind}" for kind in ("pushes", "pops") if kind in executed)
+        told = ", ".join(f"{executed.count(kind)} × {kind}" for kind in ("push", "pop") if kind in executed)
         words.append(f"{name} {len(executed)}" + (f" ({told})" if told else ""))
     return ", ".join(words)
