@@ -28,7 +28,7 @@ stepping = $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $
   $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
   $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
-.PHONY: all help run bochs step gdb trace editor doctor test programs iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs step gdb trace editor doctor bench test programs iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -43,6 +43,7 @@ help:
 #: make gdb             step through it in GDB, on QEMU (WALK=name, or none)
 #: make trace           record a walk, instruction by instruction, in build/NN/traces/ (WALK=name, TRACE=file)
 #: make test            run all tests (TESTS=tests/boot runs some)
+#: make bench           measure what it costs, beside Linux (BENCH="calls startup": some groups; tools/bench --help)
 #: make editor          boot it in QEMU for an editor's debugger, which is waited for (.vscode/launch.json)
 #: make doctor          whether this machine has what all that needs, and what would install the rest
 #: make iso             build/ringstep.iso, with a menu of all stages
@@ -96,6 +97,10 @@ trace:
 	$(setup) build $(notdir $(CC)) bochs step trace
 	@$(PYTHON) tools/trace $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(TRACE),-o '$(TRACE)') \
 	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
+
+bench:
+	$(setup) build run bochs bench
+	@$(PYTHON) tools/bench $(BENCH)
 
 test:
 	$(setup) build gcc $(notdir $(CC)) run test

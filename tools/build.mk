@@ -29,7 +29,7 @@ say = $(if $(V)$(silent),,@printf '  %-4s %s\n' $(1) $(subst build/,,$@))
 COMMON := -std=gnu11 -ffreestanding -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -fno-pie -masm=intel $(CLANG) \
   -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing
 KERNEL_CFLAGS := $(COMMON) -fms-extensions -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
-  -fno-omit-frame-pointer -fno-optimize-sibling-calls
+  -fno-omit-frame-pointer
 KERNEL_LDFLAGS := -n -z max-page-size=4096 -z noexecstack --no-undefined --fatal-warnings --build-id=none
 USER_CFLAGS := $(COMMON) -mgeneral-regs-only
 USER_LDFLAGS := -static -z max-page-size=4096 -z noexecstack --no-undefined --fatal-warnings \

@@ -78,7 +78,7 @@ def test_what_the_loader_left_does_not_matter(broken):
     the self-tests look at all of it."""
     left = ("    mov     eax, cr0\n    or      eax, 0xc\n    mov     cr0, eax\n"
             "    mov     eax, cr4\n    or      eax, 0x10004\n    mov     cr4, eax\n")
-    lines = [("    cld\n    mov     esi, ebx", f"{left}    cld\n    mov     esi, ebx")]
+    lines = [("    cld\n    mov     edi, ebx", f"{left}    cld\n    mov     edi, ebx")]
     lines += [("    mov     eax, CR0_PG |", "    mov     eax, cr0\n    or      eax, CR0_PG |")] * broken
     changed = variant(f"loader-left{'-inherited' * broken}", "05", "kernel/boot.S", *lines)
     assert (attempt("05", [], "--append", "selftest", *on_top(changed)).code == 0) is not broken

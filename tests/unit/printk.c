@@ -14,11 +14,6 @@ void console_put(char c) {
     text[size] = '\0';
 }
 
-void console_write(const char *from, size_t count) {
-    while (count--)
-        console_put(*from++);
-}
-
 void console_fresh_line(void) {}
 
 static const char *format(const char *format, ...) {

@@ -32,7 +32,7 @@ header_end:
  * Out:  never returns; goes on in kernel_start. */
 FUNCTION(boot_entry)
     cld
-    mov     esi, ebx                /* CPUID overwrites ebx */
+    mov     edi, ebx                /* CPUID overwrites ebx */
     mov     eax, 0x80000000         /* the highest extended leaf */
     cpuid
     cmp     eax, 0x80000001
@@ -43,7 +43,7 @@ FUNCTION(boot_entry)
     cmp     edx, CPUID_LONG_MODE | CPUID_NX
     jne     boot_fail
 
-    mov     edi, offset kernel_start - KERNEL_BASE
+    mov     esi, offset kernel_start - KERNEL_BASE
     jmp     enter_long_mode
 
 /* Says on COM1 and on the VGA text screen that this CPU will not do, ends the emulator or halts. */
@@ -76,7 +76,7 @@ FUNCTION(boot_fail)
 
 /* From 32-bit protected mode with paging off into 64-bit mode, on the boot tables. No stack is used, so that several
  * CPUs can come through here side by side.
- * In:   edi = where to go on: the physical address of code in the kernel's text; esi, ebp are handed through. IF=0.
+ * In:   esi = where to go on: the physical address of code in the kernel's text; edi, ebp are handed through. IF=0.
  * Out:  ring 0, 64-bit mode, RSP undefined. The data segments are still the old ones: 64-bit mode does not look at them
  *       until something is loaded. */
 FUNCTION(enter_long_mode)
@@ -95,7 +95,7 @@ FUNCTION(enter_long_mode)
     ljmpl   $BOOT_CODE64, $1f
     .intel_syntax noprefix
 .code64
-1:  mov     eax, edi
+1:  mov     eax, esi
     add     rax, KERNEL_BASE        /* up to where the kernel is linked */
     jmp     rax
 
@@ -132,12 +132,11 @@ boot_pd:
     .endr
 
 .text
-/* In:   64-bit mode, the boot tables, esi = the boot information, IF=0.
- * Out:  kernel_main(esi) on the boot stack; it does not return. */
+/* In:   64-bit mode, the boot tables, edi = the boot information, IF=0.
+ * Out:  kernel_main(edi) on the boot stack; it does not return. */
 FUNCTION(kernel_start)
     mov     rsp, offset boot_stack_top
     xor     ebp, ebp                /* where a backtrace ends */
-    mov     edi, esi
     call    kernel_main
 
 /* The boot CPU's first stack. paging.c leaves the page below it unmapped, so that an overflow faults. */

@@ -49,11 +49,6 @@ void console_put(char c) {
         column = 0;
 }
 
-void console_write(const char *text, size_t size) {
-    for (size_t i = 0; i < size; i++)
-        console_put(text[i]);
-}
-
 void console_fresh_line(void) {
     if (column)
         console_put('\n');

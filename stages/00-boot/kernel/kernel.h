@@ -48,9 +48,8 @@ extern struct lock console_lock;
 /* Sets up COM1, and clears the screen. */
 void console_init(void);
 
-/* With console_lock held: writes; ends a line that a program has left unfinished. */
+/* With console_lock held: writes a character; ends a line that a program has left unfinished. */
 void console_put(char c);
-void console_write(const char *text, size_t size);
 void console_fresh_line(void);
 
 /* cpu_features.c: what this CPU can do, by CPUID. Those up to CPU_SYSCALL are needed. */

@@ -26,7 +26,8 @@ uint64_t panic_begin(const char *format, ...) {
     cli();
     unsigned cpu = stop_other_cpus();
     if (reporting) {
-        console_write("\npanic: again, while reporting a panic\n", 38);
+        for (const char *c = "\npanic: again, while reporting a panic\n"; *c; c++)
+            console_put(*c);
         machine_exit(false);
     }
     reporting = true;

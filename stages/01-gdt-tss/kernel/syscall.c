@@ -5,11 +5,12 @@
 #define IOV_MAX   1024
 #define PIECE_MAX 256 /* characters printed with interrupts off */
 
-void syscall_dispatch(struct trap_frame *frame) {
+long syscall_dispatch(struct trap_frame *frame) {
     count_syscall();
     uint32_t number = (uint32_t)frame->rax; /* to Linux, too, it is an int */
-    syscall_function *function = number < ARRAY_LENGTH(syscall_table) ? syscall_table[number] : NULL;
-    frame->rax = (uint64_t)(function ? function(frame) : -ENOSYS);
+    if (number >= ARRAY_LENGTH(syscall_table) || !syscall_table[number])
+        return -ENOSYS;
+    return syscall_table[number](frame);
 }
 
 /* Standard output and standard error; int, so the upper half of the register does not count. */

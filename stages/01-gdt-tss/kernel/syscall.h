@@ -19,8 +19,8 @@ extern syscall_function *const syscall_table[512];
 /* Sets up this CPU's way in (syscall_init.c). */
 void syscall_init(void);
 
-/* Does what the frame's registers ask for, and leaves the result in its rax. */
-void syscall_dispatch(struct trap_frame *frame);
+/* Does what the frame's registers ask for. Returns what the program is to find in rax. */
+long syscall_dispatch(struct trap_frame *frame);
 
 syscall_function sys_write, sys_writev, sys_ioctl;                  /* syscall.c */
 syscall_function sys_getpid, sys_getcpu, sys_exit;                  /* syscall.c */

@@ -8,7 +8,7 @@
 #define VECTOR_INT80 0x80
 
 static bool int80(struct trap_frame *frame) {
-    syscall_dispatch(frame);
+    frame->rax = (uint64_t)syscall_dispatch(frame);
     return true;
 }
 

@@ -57,17 +57,19 @@ bool trap_try(struct trap_frame *frame) {
     return handler && handler(frame);
 }
 
+/* What a program can raise is an exception; NMI, #DF, #MC and all other vectors come from elsewhere. */
+static bool by_program(const struct trap_frame *f) {
+    return from_user(f) && is_exception(f->vector) && f->vector != VECTOR_NMI && f->vector != VECTOR_DF &&
+           f->vector != VECTOR_MC;
+}
+
 void trap(struct trap_frame *frame) {
-    unsigned vector = (unsigned)frame->vector;
-    bool handled = trap_try(frame);
-    /* What a program can raise is an exception; NMI, #DF, #MC and all other vectors come from elsewhere. */
-    bool by_program =
-        from_user(frame) && is_exception(vector) && vector != VECTOR_NMI && vector != VECTOR_DF && vector != VECTOR_MC;
-    if (!handled && !by_program)
-        trap_panic(frame);
-    if (!handled)
-        task_kill(frame, frame->rip == USER_TOP ? "leaving user space" : exceptions[vector].name,
-                  exceptions[vector].signal);
+    if (!trap_try(frame)) {
+        if (!by_program(frame))
+            trap_panic(frame);
+        task_kill(frame, frame->rip == USER_TOP ? "leaving user space" : exceptions[frame->vector].name,
+                  exceptions[frame->vector].signal);
+    }
     if (from_user(frame))
         user_return(frame);
 }

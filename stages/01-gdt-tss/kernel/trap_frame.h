@@ -21,6 +21,7 @@
  *        lower addresses */
 #pragma once
 
+#define FRAME_RAX    80
 #define FRAME_VECTOR 120
 #define FRAME_RIP    136
 #define FRAME_CS     144
@@ -57,11 +58,9 @@ struct trap_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
+_Static_assert(offsetof(struct trap_frame, rax) == FRAME_RAX, "trap_frame.h");
 _Static_assert(offsetof(struct trap_frame, vector) == FRAME_VECTOR, "trap_frame.h");
 _Static_assert(offsetof(struct trap_frame, rip) == FRAME_RIP, "trap_frame.h");
-_Static_assert(offsetof(struct trap_frame, cs) == FRAME_CS, "trap_frame.h");
-_Static_assert(offsetof(struct trap_frame, rflags) == FRAME_RFLAGS, "trap_frame.h");
-_Static_assert(offsetof(struct trap_frame, rsp) == FRAME_RSP, "trap_frame.h");
 _Static_assert(offsetof(struct trap_frame, ss) == FRAME_SS, "trap_frame.h");
 _Static_assert(sizeof(struct trap_frame) == FRAME_SIZE, "trap_frame.h");
 _Static_assert(FRAME_SIZE % 16 == 0, "C wants RSP 16-byte aligned at a call");

@@ -29,9 +29,14 @@ STEP(syscall_entry, 4)    push    SEL_USER_DATA               /* frame.ss */
                           push    VECTOR_SYSCALL              /* frame.vector */
                           PUSH_REGISTERS
 
-                          /* 5. C, with a whole frame; it turns interrupts on, and off again */
+                          /* 5. C, with a whole frame, and with interrupts on */
 STEP(syscall_entry, 5)    mov     rdi, rsp
-                          call    syscall_from_user
+                          sti
+                          call    syscall_dispatch
+                          cli                                 /* from the decision to return on, nothing may come in */
+                          mov     [rsp + FRAME_RAX], rax
+                          mov     rdi, rsp
+                          call    user_return                 /* may give way to others, or end this program */
 
                           /* 6. back, as the frame says: the kernel may have changed it */
 STEP(syscall_entry, 6)    SYSRET_CHECK

@@ -33,11 +33,3 @@ void syscall_init(void) {
     wrmsr(MSR_SYSENTER_CS, 0); /* SYSENTER gives #GP */
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
 }
-
-/* Called by syscall_entry with a whole frame, interrupts off. */
-void syscall_from_user(struct trap_frame *frame) {
-    sti();
-    syscall_dispatch(frame);
-    cli(); /* from the decision to return until ring 3 nothing may come in between */
-    user_return(frame);
-}

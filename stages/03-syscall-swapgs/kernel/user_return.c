@@ -1,5 +1,5 @@
-/* user_return.c: the last thing before a program goes on. Called by trap.c and syscall_init.c, interrupts off; replaced
- * in stage 04.
+/* user_return.c: the last thing before a program goes on. Called by trap.c and syscall_entry.S, interrupts off;
+ * replaced in stage 04.
  * SPDX-License-Identifier: MIT */
 #include <kernel/trap.h>
 

@@ -34,7 +34,7 @@ static void pit_wait(void) {
 }
 
 static bool timer_interrupt(struct trap_frame *frame) {
-    lapic_eoi(); /* before the switch: the next task must have its tick as well */
+    lapic_write(LAPIC_EOI, 0); /* before the switch: the next task must have its tick as well */
     sched_tick();
     return true;
 }

@@ -15,8 +15,6 @@ uint32_t lapic_read(unsigned reg) { return registers[reg / 4]; }
 
 void lapic_write(unsigned reg, uint32_t value) { registers[reg / 4] = value; }
 
-void lapic_eoi(void) { lapic_write(LAPIC_EOI, 0); }
-
 void lapic_init(void) {
     uint64_t base = rdmsr(MSR_APIC_BASE);
     wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);

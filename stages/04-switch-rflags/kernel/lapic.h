@@ -22,8 +22,6 @@ enum { LVT_MASKED = 0x10000, LVT_PERIODIC = 0x20000, LVT_NMI = 0x400 };
 /* Turns on this CPU's local APIC. On every CPU. */
 void lapic_init(void);
 
+/* Registers. A write to LAPIC_EOI ends the interrupt that is being served; until then none of that priority comes. */
 uint32_t lapic_read(unsigned reg);
 void lapic_write(unsigned reg, uint32_t value);
-
-/* Ends the interrupt that is being served; until then none of the same or a lower priority comes. */
-void lapic_eoi(void);

@@ -57,14 +57,15 @@ static void switch_to(struct task *previous, struct task *next) {
 }
 
 struct task *switch_begin(void) {
-    struct task *previous = current();
+    struct task *previous = current(), *next = run_queue_take(this_queue());
     this_cpu->need_switch = false;
-    if (previous->state == TASK_READY && previous != this_cpu->idle)
-        run_queue_add(this_queue(), previous);
-    struct task *next = run_queue_take(this_queue());
+    if (previous->state == TASK_READY) {
+        if (!next)
+            return NULL; /* nobody else waits */
+        if (previous != this_cpu->idle)
+            run_queue_add(this_queue(), previous);
+    }
     next = next ? next : this_cpu->idle;
-    if (next == previous)
-        return NULL;
     switch_to(previous, next);
     return next;
 }

@@ -28,7 +28,7 @@ FUNCTION(ap_trampoline)
 .code32
 1:  mov     eax, AP_DATA32
     mov     ds, eax
-    mov     edi, offset ap_start - KERNEL_BASE
+    mov     esi, offset ap_start - KERNEL_BASE
     mov     eax, offset enter_long_mode
     jmp     eax                     /* a relative jump would count from the place of the copy */
 .org ap_trampoline + AP_GDT_POINTER

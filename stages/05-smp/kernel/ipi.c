@@ -16,7 +16,7 @@ void ipi_send(uint32_t apic_id, uint32_t command) {
 }
 
 static bool reschedule(struct trap_frame *frame) {
-    lapic_eoi();
+    lapic_write(LAPIC_EOI, 0);
     this_cpu->need_switch = true;
     return true;
 }

@@ -68,7 +68,6 @@ static void prepare(unsigned count) {
 }
 
 void smp_start(const struct multiboot2_info *info) {
-    uint64_t begin = clock_now();
     smp_first = this_cpu->self;
     join();
     ipi_init();
@@ -77,6 +76,7 @@ void smp_start(const struct multiboot2_info *info) {
         return;
     prepare(send_to_silent(madt, 0));
     memcpy(phys_to_virt(AP_PAGE), ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
+    uint64_t begin = clock_now();
     send_to_silent(madt, ICR_INIT);
     clock_delay(10 * MILLISECOND);
     send_to_silent(madt, ICR_STARTUP | AP_PAGE / PAGE_SIZE);

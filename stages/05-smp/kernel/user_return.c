@@ -1,4 +1,5 @@
-/* user_return.c: the last thing before a program goes on. Called by trap.c, syscall_init.c and task.c, interrupts off.
+/* user_return.c: the last thing before a program goes on. Called by trap.c, syscall_entry.S and switch.S, interrupts
+ * off.
  * SPDX-License-Identifier: MIT */
 #include <kernel/sched.h>
 
@@ -17,8 +18,6 @@ void user_return_init(void) {
 }
 
 void user_return(struct trap_frame *frame) {
-    while (this_cpu->need_switch)
-        schedule(); /* this is where a program is preempted */
     /* SYSRET and IRET to an address that is not canonical fault in ring 0, with the user's GS already there (SYSRET:
      * and on the user's stack, CVE-2012-0217). A program gets here by a SYSCALL in the last two bytes below USER_TOP,
      * or by running off the end. */
@@ -26,4 +25,6 @@ void user_return(struct trap_frame *frame) {
         task_kill(frame, "return address outside user space", SIGSEGV);
     /* Whoever wrote the frame: a program gets no flags but its own, and interrupts are on. */
     frame->rflags = (frame->rflags & RFLAGS_USER) | RFLAGS_IF | RFLAGS_ONE;
+    while (this_cpu->need_switch)
+        schedule(); /* this is where a program is preempted; its frame stays as it is meanwhile */
 }

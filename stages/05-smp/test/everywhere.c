@@ -30,7 +30,7 @@ static bool run(void) {
 
 static bool on_test(struct trap_frame *frame) {
     (void)frame;
-    lapic_eoi();
+    lapic_write(LAPIC_EOI, 0);
     run();
     return true;
 }

@@ -1,0 +1,48 @@
+# The instruction counts that are committed, bench/baseline.json, and their comparison with what is counted now.
+# Used by tools/bench and by the test that fails when a path has become longer.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import json
+import subprocess
+
+from layers import ROOT
+
+from .figures import Figures
+
+FILE = ROOT / "bench/baseline.json"
+# Half an instruction: between batches in which a tick of the clock came and others, the median may lie.
+TOLERANCE = 0.5
+
+
+def compiler() -> str:
+    """The compiler's name and main number: another one makes other code, and its counts cannot be compared."""
+    version = subprocess.run(["gcc", "-dumpfullversion"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return f"gcc {version.split('.')[0]}"
+
+
+def exact(figures: Figures) -> dict[str, float]:
+    """What is counted and not timed."""
+    return {row.key: row.ours for row in figures.rows if row.exact and row.ours is not None}
+
+
+def read() -> dict:
+    return json.loads(FILE.read_text())
+
+
+def renew(figures: Figures) -> None:
+    """Notes what was counted; the keys that were not measured this time stay."""
+    known = read()["figures"] if FILE.exists() else {}
+    whole = {"compiler": compiler(), "figures": {**known, **exact(figures)}}
+    FILE.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
+
+
+def differences(figures: Figures) -> list[str]:
+    """One line for each count that is not what the baseline says, both ways: one that has become shorter in silence
+    would hide the next that becomes longer. A baseline of another compiler compares nothing."""
+    known = read()
+    if known["compiler"] != compiler():
+        return []
+    return [f"{key}: {counted:g} instructions, and bench/baseline.json says {known['figures'].get(key, 'nothing')}"
+            for key, counted in exact(figures).items()
+            if abs(counted - known["figures"].get(key, -1)) > TOLERANCE]
