@@ -1,6 +1,6 @@
 /* freestanding: the first program of a Linux machine that is measured. The kernel's command line names phases, each a
- * scheduling class and then programs as tools/boot writes them: init SCHED_OTHER calls SCHED_FIFO "calls copies=2 yield".
- * The programs of a phase are let go together; when all have ended, the next begins, and at last the machine is switched
+ * scheduling class and then programs as tools/boot writes them: SCHED_OTHER calls SCHED_FIFO "calls copies=2 yield".
+ * The programs of a phase are let go together; when all have ended, the next begins; at last the machine is switched
  * off. tools/measure/linux.py makes that command line. */
 /* SPDX-License-Identifier: MIT */
 #include <freestanding.h>
@@ -29,7 +29,7 @@ static bool is_class(const char *word) {
     return same_text(word, names[SCHED_OTHER]) || same_text(word, names[SCHED_FIFO]);
 }
 
-static void say(const char *name, const char *what, uint64_t number) {
+static void complain(const char *name, const char *what, uint64_t number) {
     char digits[21];
     char *at = digits + 20;
 
@@ -42,18 +42,15 @@ static void say(const char *name, const char *what, uint64_t number) {
     print(what);
     print(at);
     print("\n");
-}
-
-static void complain(const char *name, const char *what, uint64_t number) {
     failed = true;
-    say(name, what, number);
 }
 
-static void set_class(int class, int priority) {
+static bool set_class(int class, int priority) {
     long error = system_call(SYS_sched_setscheduler, 0, class, (long)&priority, 0, 0, 0);
 
     if (error)
         complain("sched_setscheduler", " gives error ", (uint64_t)-error);
+    return !error;
 }
 
 /* Splits a line at its blanks, in place. */
@@ -95,7 +92,8 @@ __attribute__((noreturn)) static void become(char **words, const int gate[2], in
     char *const no_environment[] = {NULL};
     char byte;
 
-    set_class(class, class == SCHED_FIFO ? PRIORITY_PROGRAMS : 0);
+    if (!set_class(class, class == SCHED_FIFO ? PRIORITY_PROGRAMS : 0))
+        system_call(SYS_exit_group, CANNOT_START, 0, 0, 0, 0, 0);
     system_call(SYS_close, gate[1], 0, 0, 0, 0, 0);
     system_call(SYS_read, gate[0], (long)&byte, 1, 0, 0, 0);
     system_call(SYS_close, gate[0], 0, 0, 0, 0, 0);
@@ -140,8 +138,9 @@ static char **run_phase(char **line) {
     print("init: ");
     print(*line);
     print("\n");
-    if (system_call(SYS_pipe, (long)gate, 0, 0, 0, 0, 0))
-        complain("pipe", " fails with ", 0);
+    long error = system_call(SYS_pipe, (long)gate, 0, 0, 0, 0, 0);
+    if (error)
+        complain("pipe", " gives error ", (uint64_t)-error);
     /* Above the programs of SCHED_FIFO, so that none of them runs before all are there. */
     set_class(class, class == SCHED_FIFO ? PRIORITY_INIT : 0);
     for (line++; *line && !is_class(*line); line++)
@@ -157,7 +156,7 @@ static int start(int argc, char **argv) {
 
     print("init: here\n");
     if (argc > 1 && !is_class(*line)) {
-        complain(*line, " is no scheduling class; words: ", (uint64_t)argc - 1);
+        complain(*line, " is no scheduling class, but word 1 of ", (uint64_t)argc - 1);
         line = argv + argc;
     }
     while (*line)

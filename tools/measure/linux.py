@@ -1,6 +1,6 @@
-# The peer: Debian's own Linux kernel, booted in the same QEMU with the same CPU model and the same measuring programs, so
-# that its figures are measured and not quoted. The package is fetched once, into build/bench/linux/; a copy that somebody
-# has put there is taken as it is. The groups of tools/measure ask add_peers() to fill their rows.
+# The peer: Debian's own Linux kernel, booted in the same QEMU with the same CPU model and the same measuring programs,
+# so that its figures are measured and not quoted. The package is fetched once, into build/bench/linux/; a copy that
+# somebody has put there is taken as it is. tools/bench calls add_peers() when all rows of ours are there.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import tarfile
 import tempfile
 import threading
 import time
-from contextlib import closing
-from dataclasses import replace
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Callable, Iterable, Iterator, NamedTuple
 
 from layers import ROOT
 from machine.qemu import DEFAULT_CPU, program
@@ -27,9 +27,10 @@ from .guest import TICKS_PER_INSTRUCTION, Results
 
 FOLDER = ROOT / "build/bench/linux"
 META_PACKAGE = "linux-image-amd64"      # depends on the newest kernel's package
-PACKAGES = "linux-image-*_amd64.deb"
+PACKAGES = "linux-image-[0-9]*_amd64.deb"
 DOWNLOAD_TIMEOUT = 900
-TIMEOUT = 300
+TIMEOUT = 600
+RUNS = 5
 MEMORY = 512                # MiB; Debian's kernel does not fit into our 128
 OTHER, FIFO = "SCHED_OTHER", "SCHED_FIFO"
 # The kernel hands init 31 words besides its name, and cuts its command line at 2048 bytes.
@@ -71,8 +72,8 @@ def package_name(folder: Path) -> str:
     found = re.search(r"^ *Depends: (linux-image-\S+-amd64)$", ask(["apt-cache", "depends", META_PACKAGE], folder),
                       re.MULTILINE)
     if not found:
-        raise CannotMeasure(f"Debian's Linux kernel cannot be fetched: apt knows no package {META_PACKAGE} that depends "
-                            f"on a kernel. Is this another distribution?\n{by_hand()}")
+        raise CannotMeasure(f"Debian's Linux kernel cannot be fetched: apt knows no package {META_PACKAGE} that "
+                            f"depends on a kernel. Is this another distribution?\n{by_hand()}")
     return found.group(1)
 
 
@@ -80,27 +81,25 @@ def unpack(package: Path, target: Path) -> None:
     """Takes the kernel out of its package, and reads the package to its end: a part of one is refused."""
     if not shutil.which("dpkg-deb"):
         raise CannotMeasure("Debian's Linux kernel cannot be unpacked: dpkg-deb is not installed (package dpkg)")
-    with tempfile.TemporaryFile() as words:
-        process = start(["dpkg-deb", "--fsys-tarfile", str(package)], stdin=subprocess.DEVNULL,
-                        stdout=subprocess.PIPE, stderr=words)
-        kernel = None
+    kernel = b""
+    with tempfile.TemporaryFile() as errors:
+        process = start(["dpkg-deb", "--fsys-tarfile", str(package)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                        stderr=errors)
         try:
-            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+            with suppress(tarfile.TarError), tarfile.open(fileobj=process.stdout, mode="r|") as archive:
                 for member in archive:
-                    if member.name.startswith("./boot/vmlinuz-") and member.isfile():
+                    if member.isfile() and member.name.startswith("./boot/vmlinuz-"):
                         kernel = archive.extractfile(member).read()
             process.stdout.read()
             process.wait()
-        except tarfile.TarError:
-            process.wait()
-            kernel = None
         finally:
             stop(process)
             process.stdout.close()
-        words.seek(0)
-        if process.returncode != 0 or not kernel:
-            said = last_words(words.read().decode(errors="replace")) or "there is no boot/vmlinuz-* in it"
-            raise CannotMeasure(f"{package} is broken; remove it, and it is fetched anew:\n{said}")
+        errors.seek(0)
+        said = last_words(errors.read().decode(errors="replace"))
+    if process.returncode != 0 or not kernel:
+        raise CannotMeasure(f"{package.name} is broken; remove it, and it is fetched anew:\n"
+                            f"{said or 'there is no boot/vmlinuz-* in it'}")
     target.write_bytes(kernel)
 
 
@@ -116,7 +115,8 @@ def fetch(folder: Path) -> None:
         ask(["apt-get", "download", package_name(here)], here)
         fetched = packages(here)
         if not fetched:
-            raise CannotMeasure(f"Debian's Linux kernel cannot be fetched: apt-get has left no {PACKAGES}.\n{by_hand()}")
+            raise CannotMeasure(f"Debian's Linux kernel cannot be fetched: apt-get has left no {PACKAGES}.\n"
+                                f"{by_hand()}")
         kernel = here / "vmlinuz"
         unpack(fetched[-1], kernel)
         kernel.replace(kernel_of(fetched[-1], folder))
@@ -158,14 +158,15 @@ def build_init() -> Path:
 
 
 def pack(files: Iterable[Path], target: Path) -> None:
-    """Makes an initramfs: init and the programs in its root. /dev/console is in the one that the kernel brings along."""
+    """Makes an initramfs: init and the programs in its root. The kernel brings /dev/console along."""
     if not shutil.which("cpio"):
-        raise CannotMeasure("an initramfs for Linux cannot be made: cpio is not installed (Debian: apt-get install cpio)")
+        raise CannotMeasure("an initramfs for Linux cannot be made: cpio is not installed "
+                            "(Debian: apt-get install cpio)")
     with tempfile.TemporaryDirectory() as root:
-        names = sorted({shutil.copy(file, root) for file in files})
+        names = sorted({Path(shutil.copy(file, root)).name for file in files})
         with open(target, "wb") as output:
-            subprocess.run(["cpio", "--create", "--quiet", "--format=newc", "--owner=+0:+0", "--reproducible"], cwd=root,
-                           input="".join(f"{Path(name).name}\n" for name in names).encode(), stdout=output, check=True)
+            subprocess.run(["cpio", "--create", "--quiet", "--format=newc", "--owner=+0:+0", "--reproducible"],
+                           cwd=root, input="".join(f"{name}\n" for name in names).encode(), stdout=output, check=True)
 
 
 def split(line: str, folder: Path) -> tuple[Path, str]:
@@ -273,23 +274,31 @@ BEGIN = re.compile(STAMP + r"smp: Bringing up secondary CPUs")
 END = re.compile(STAMP + r"smp: Brought up \d+ nodes?, (\d+) CPUs?")
 
 
-def one_startup(cpus: int) -> float:
-    begun = None
+class Startup(NamedTuple):
+    """Milliseconds between two messages of the kernel: by our clock when they came, and by the kernel's own stamps. Both
+    agree while this machine has a CPU for each of QEMU's. If not, the kernel loses ticks of its clock at that time, and
+    its stamps tell too little (a third, with 16 on two): so ours counts."""
+
+    took: float
+    stamped: float
+
+
+def one_startup(cpus: int) -> Startup:
+    begun = stamp = None
     with closing(boot([], cpus=cpus, icount=False, quiet=False)) as lines:
-        for _, line in lines:
+        for seconds, line in lines:
             if found := BEGIN.match(line):
-                begun = float(found.group(1))
+                begun, stamp = seconds, float(found.group(1))
             if (found := END.match(line)) and begun is not None:
                 if int(found.group(2)) != cpus:
                     break
-                return (float(found.group(1)) - begun) * 1000
+                return Startup((seconds - begun) * 1000, (float(found.group(1)) - stamp) * 1000)
     raise CannotMeasure(f"Linux has not told the start-up of {cpus} CPUs")
 
 
-def startup(cpus: int, runs: int = 5) -> float:
-    """Milliseconds that it takes Linux to start its other CPUs, by its own messages; the median of some runs. The runs
-    end with that message."""
-    return statistics.median(one_startup(cpus) for _ in range(runs))
+def startup(cpus: int, runs: int = RUNS) -> Startup:
+    """What it takes Linux to start its other CPUs; medians of some runs, which end with that message."""
+    return Startup(*map(statistics.median, zip(*(one_startup(cpus) for _ in range(runs)))))
 
 
 def one_first_line(cpus: int) -> float:
@@ -301,8 +310,8 @@ def one_first_line(cpus: int) -> float:
 
 
 def first_line(cpus: int = 1, runs: int = 3) -> float:
-    """Seconds from the start of QEMU to the first line of a program in ring 3; the median of some runs. There is no GRUB
-    in it, and the kernel is one for all machines: it is for information."""
+    """Seconds from the start of QEMU to the first line of a program in ring 3; the median of some runs. There is no
+    GRUB in it, and the kernel is one for all machines: it is for information."""
     return statistics.median(one_first_line(cpus) for _ in range(runs))
 
 
@@ -310,36 +319,81 @@ def first_line(cpus: int = 1, runs: int = 3) -> float:
 
 # With the protections against speculation, as Debian boots, and without.
 VARIANTS = {"": "", ", mitigations=off": "mitigations=off"}
-CALLS = [(OTHER, ["calls"]), (FIFO, ["calls copies=2 yield"]), (OTHER, ["calls copies=2 yield"])]
-CALL_ROWS = {"calls.getpid": "getpid", "calls.unknown": "unknown", "calls.yield-alone": "yield"}
-SWITCH_ROW = "calls.switch"
-STARTUP_ROWS = {"startup.2": 2, "startup.16": 16}
+Reader = Callable[[Results], float]
 
 
-def add_calls(rows: dict[str, Row]) -> None:
-    """System calls, and a switch between two processes of SCHED_FIFO: in turn, as ours. The default class is told in the
-    note: it does not switch at every yield (0.99 times)."""
-    if not rows.keys() & {*CALL_ROWS, SWITCH_ROW}:
-        return
-    peer = peer_name(find_kernel())
-    for suffix, words in VARIANTS.items():
-        calls, fifo, other = run_phases(CALLS, words=words)
-        for key in rows.keys() & CALL_ROWS.keys():
-            rows[key].peers[peer + suffix] = guest.instructions(calls, CALL_ROWS[key])
-        if SWITCH_ROW in rows:
-            row = rows[SWITCH_ROW]
-            row.peers[peer + suffix] = guest.instructions(fifo, "yield") / 2
-            note = f"{peer}{suffix} with SCHED_OTHER: {guest.instructions(other, 'yield') / 2:,.0f}"
-            row.note = f"{row.note}; {note}" if row.note else note
+@dataclass(frozen=True)
+class Part:
+    """One phase, and which of our rows it gives the peer's figure for. With a name it goes into the rows' notes."""
+
+    phase: Phase
+    readers: dict[str, Reader]
+    name: str = ""
 
 
-def add_startup(rows: dict[str, Row]) -> None:
+def of_call(name: str, switches: int = 1) -> Reader:
+    return lambda results: guest.instructions(results, name) / switches
+
+
+def per_turn(tasks: int) -> Reader:
+    return lambda results: results["turns"][0].instructions / tasks - LOOP
+
+
+def per_page(at: int) -> Reader:
+    return lambda results: sum(results[name][at].instructions for name in ("mmap", "touch", "munmap"))
+
+
+def taking_turns(tasks: int) -> Phase:
+    return FIFO, [f"turns {TURNS // tasks} measure", f"turns copies={tasks - 1} {TURNS // tasks}"]
+
+
+LOOP = 3            # instructions of the programs' loop besides the system call
+TURNS = 1024        # in a batch, of all tasks together
+PAIR = ["calls copies=2 yield"]
+# Processes of SCHED_FIFO yield to each other in turn, as ours do. The default class takes a longer way.
+PARTS = [
+    Part((OTHER, ["calls"]), {"calls.getpid": of_call("getpid"), "calls.unknown": of_call("unknown"),
+                              "calls.yield-alone": of_call("yield")}),
+    Part((FIFO, PAIR), {"calls.switch": of_call("yield", 2)}),
+    Part((OTHER, PAIR), {"calls.switch": of_call("yield", 2)}, name=OTHER),
+    *(Part(taking_turns(tasks), {f"scaling.yield-{tasks}": per_turn(tasks)}) for tasks in (2, 16, 256)),
+    Part((OTHER, ["map"]), {f"scaling.mmap-{10 ** at}": per_page(at) for at in range(5)}),
+]
+STARTUP_ROWS = {"startup.cpus-2": 2, "startup.cpus-16": 16}
+FIRST_LINE_ROW = "startup.run"
+
+
+def add_note(row: Row, text: str) -> None:
+    row.note = f"{row.note}; {text}" if row.note else text
+
+
+def add_counts(rows: dict[str, Row]) -> None:
+    """What is counted in instructions: all of it in one boot for each variant."""
+    parts = [part for part in PARTS if rows.keys() & part.readers.keys()]
+    for suffix, words in VARIANTS.items() if parts else ():
+        peer = peer_name(find_kernel()) + suffix
+        for part, results in zip(parts, run_phases([part.phase for part in parts], words=words)):
+            for key in rows.keys() & part.readers.keys():
+                value = round(part.readers[key](results), 1)
+                if part.name:
+                    add_note(rows[key], f"{peer}, {part.name}: {value:,.0f}")
+                else:
+                    rows[key].peers[peer] = value
+
+
+def add_times(rows: dict[str, Row]) -> None:
     for key in rows.keys() & STARTUP_ROWS.keys():
-        rows[key].peers[peer_name(find_kernel())] = startup(STARTUP_ROWS[key])
+        peer, measured = peer_name(find_kernel()), startup(STARTUP_ROWS[key])
+        rows[key].peers[peer] = measured.took
+        add_note(rows[key], f"{peer}: by its own clock {measured.stamped:,.0f}")
+    if FIRST_LINE_ROW in rows:
+        peer = peer_name(find_kernel())
+        rows[FIRST_LINE_ROW].peers[peer] = first_line()
+        add_note(rows[FIRST_LINE_ROW], f"{peer}: without GRUB")
 
 
 def add_peers(figures: Figures) -> None:
-    """Fills the column of Linux in the rows that are here and that it has a figure for."""
+    """Fills the columns of Linux in the rows that are here and that it has a figure for."""
     rows = {row.key: row for row in figures.rows}
-    add_calls(rows)
-    add_startup(rows)
+    add_counts(rows)
+    add_times(rows)
