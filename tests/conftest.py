@@ -36,6 +36,8 @@ NEEDS = {
     "musl": (lambda: command("musl-gcc"), "musl-tools"),
     "cloc": (lambda: command("cloc"), "cloc"),
     "git": (lambda: command("git"), "git"),
+    "cpio": (lambda: command("cpio"), "cpio"),
+    "dpkg": (lambda: command("dpkg-deb"), "dpkg"),
 }
 GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),
           "claims": ("qemu", "grub"), "bench": ("qemu", "grub")}

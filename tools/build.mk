@@ -134,3 +134,8 @@ build/bench: ; $(Q)mkdir -p $@
 build/bench/%: bench/programs/%.c $(wildcard bench/programs/*.h tests/programs/*.h) tools/build.mk | build/bench
 	$(call say,CC)
 	$(Q)gcc -nostdlib -ffreestanding -std=gnu11 $(LINUX_CFLAGS) -Ibench/programs -o $@ $<
+# What starts them on Linux.
+build/bench/linux: ; $(Q)mkdir -p $@
+build/bench/linux/init: bench/linux/init.c tests/programs/freestanding.h tools/build.mk | build/bench/linux
+	$(call say,CC)
+	$(Q)gcc -nostdlib -ffreestanding -std=gnu11 $(LINUX_CFLAGS) -o $@ $<
