@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import glob
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -37,6 +38,9 @@ NEEDS = {
     "cloc": (lambda: command("cloc"), "cloc"),
     "git": (lambda: command("git"), "git"),
     "cpio": (lambda: command("cpio"), "cpio"),
+    "matplotlib": (lambda: importlib.util.find_spec("matplotlib"), "python3-matplotlib"),
+    "tabulate": (lambda: importlib.util.find_spec("tabulate"), "python3-tabulate"),
+    "tqdm": (lambda: importlib.util.find_spec("tqdm"), "python3-tqdm"),
     "dpkg": (lambda: command("dpkg-deb"), "dpkg"),
 }
 GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),

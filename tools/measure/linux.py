@@ -21,7 +21,7 @@ from layers import ROOT
 from machine.qemu import DEFAULT_CPU, program
 from machine.run import MachineError, start, stop
 
-from . import guest
+from . import calls, guest
 from .figures import CannotMeasure, Figures, Row
 from .guest import TICKS_PER_INSTRUCTION, Results
 
@@ -331,8 +331,8 @@ class Part:
     name: str = ""
 
 
-def of_call(name: str, switches: int = 1) -> Reader:
-    return lambda results: guest.instructions(results, name) / switches
+def of_call(name: str) -> Reader:
+    return lambda results: guest.instructions(results, name)
 
 
 def per_turn(tasks: int) -> Reader:
@@ -354,8 +354,8 @@ PAIR = ["calls copies=2 yield"]
 PARTS = [
     Part((OTHER, ["calls"]), {"calls.getpid": of_call("getpid"), "calls.unknown": of_call("unknown"),
                               "calls.yield-alone": of_call("yield")}),
-    Part((FIFO, PAIR), {"calls.switch": of_call("yield", 2)}),
-    Part((OTHER, PAIR), {"calls.switch": of_call("yield", 2)}, name=OTHER),
+    Part((FIFO, PAIR), {"calls.switch": calls.switch}),
+    Part((OTHER, PAIR), {"calls.switch": calls.switch}, name=OTHER),
     *(Part(taking_turns(tasks), {f"scaling.yield-{tasks}": per_turn(tasks)}) for tasks in (2, 16, 256)),
     Part((OTHER, ["map"]), {f"scaling.mmap-{10 ** at}": per_page(at) for at in range(5)}),
 ]
