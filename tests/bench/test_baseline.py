@@ -43,7 +43,7 @@ def small(tmp_path, monkeypatch):
 
 def test_a_rise_and_a_fall_are_told(small):
     assert baseline.differences(figures_with(a=80.2)) == []
-    assert "a: 81 instructions, and bench/baseline.json says 80" in baseline.differences(figures_with(a=81))[0]
+    assert "a: 81, and bench/baseline.json says 80" in baseline.differences(figures_with(a=81))[0]
     assert baseline.differences(figures_with(a=79))
 
 

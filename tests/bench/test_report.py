@@ -125,7 +125,7 @@ def test_judgement(figures, tmp_path, monkeypatch, capsys):
     assert bench.judge(figures) == 1
     assert "a.slow: 14 ns, and the goal is at most 13" in capsys.readouterr().err
     assert bench.judge(Figures(rows=[Row("a.count", "", "", 81, exact=True)])) == 1
-    assert "a.count: 81 instructions" in capsys.readouterr().err
+    assert "a.count: 81, and" in capsys.readouterr().err
 
 
 def test_unknown_group():

@@ -45,6 +45,6 @@ def differences(figures: Figures) -> list[str]:
     known = read()
     if known["compiler"] != compiler():
         return []
-    return [f"{key}: {counted:g} instructions, and bench/baseline.json says {known['figures'].get(key, 'nothing')}"
+    return [f"{key}: {counted:g}, and bench/baseline.json says {known['figures'].get(key, 'nothing')}"
             for key, counted in exact(figures).items()
             if abs(counted - known["figures"].get(key, -1)) > TOLERANCE]

@@ -52,7 +52,7 @@ def add_kernels(figures: Figures) -> None:
         for number, stage in stage_folders().items():
             size = stripped_size(ROOT / f"build/{number}/kernel.elf", Path(folder))
             figures.rows.append(Row(f"memory.kernel-{number}", f"kernel of {stage.name}, stripped", "bytes", size,
-                                    most=MOST_BYTES, exact=True))
+                                    most=MOST_BYTES))
 
 
 def add_images(figures: Figures) -> None:
@@ -96,7 +96,7 @@ def add_memory(figures: Figures) -> None:
         rest = frames["taken"] - sum(frames[name] for name in ACCOUNTS)
         figures.rows.append(Row(
             f"memory.cpus-{cpus}", f"memory of the kernel with {cpus} CPUs, before the first program", "KiB",
-            FRAME * (frames["image"] + frames["taken"]), exact=True,
+            FRAME * (frames["image"] + frames["taken"]),
             note=f"image {FRAME * frames['image']}; " +
                  ", ".join(f"{name} {FRAME * frames[name]}" for name in ACCOUNTS) + f"; not accounted for: {FRAME * rest}"))
     add_accounts(figures, by_cpus[CPUS[0]], by_cpus[CPUS[-1]])
@@ -108,10 +108,10 @@ def add_accounts(figures: Figures, few: dict[str, int], many: dict[str, int]) ->
     each = {name: FRAME * (many[name] - few[name]) / more for name in ("taken", *ACCOUNTS)}
     rest = each["taken"] - sum(each[name] for name in ACCOUNTS)
     figures.rows.append(Row(
-        "memory.per-cpu", "memory of each further CPU", "KiB", round(each["taken"], 2), exact=True,
+        "memory.per-cpu", "memory of each further CPU", "KiB", round(each["taken"], 2),
         note=f"the mean of {more}; the lines below are all but {rest:.2f} of it"))
-    figures.rows += [Row(f"memory.per-cpu.{name}", f"of that: {what.split(' (')[0]}", "KiB", round(each[name], 2),
-                         exact=True) for name, what in ACCOUNTS.items() if each[name]]
+    figures.rows += [Row(f"memory.per-cpu.{name}", f"of that: {what.split(' (')[0]}", "KiB", round(each[name], 2))
+                     for name, what in ACCOUNTS.items() if each[name]]
 
 
 GROUP = Group("memory", "the size of kernel and images, and the kernel's memory, by CPU", [
