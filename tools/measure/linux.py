@@ -275,9 +275,9 @@ END = re.compile(STAMP + r"smp: Brought up \d+ nodes?, (\d+) CPUs?")
 
 
 class Startup(NamedTuple):
-    """Milliseconds between two messages of the kernel: by our clock when they came, and by the kernel's own stamps. Both
-    agree while this machine has a CPU for each of QEMU's. If not, the kernel loses ticks of its clock at that time, and
-    its stamps tell too little (a third, with 16 on two): so ours counts."""
+    """Milliseconds between two messages of the kernel: by our clock when they came, and by the kernel's own stamps.
+    Both agree while this machine has a CPU for each of QEMU's. If not, the kernel loses ticks of its clock at that
+    time, and its stamps tell too little (a third, with 16 on two): so ours counts."""
 
     took: float
     stamped: float
