@@ -280,8 +280,8 @@ def test_rows_are_filled(monkeypatch):
     linux.add_peers(figures)
     getpid, switch, other = figures.rows
     assert getpid.peers == {"Linux 6.1": 306, "Linux 6.1, mitigations=off": 306}
-    assert switch.peers == {"Linux 6.1": 1498.5, "Linux 6.1, mitigations=off": 1498.5}
-    assert switch.note == "ours; Linux 6.1, SCHED_OTHER: 1,998; Linux 6.1, mitigations=off, SCHED_OTHER: 1,998"
+    assert switch.peers == {"Linux 6.1": 1497, "Linux 6.1, mitigations=off": 1497}
+    assert switch.note == "ours; Linux 6.1, SCHED_OTHER: 1,997; Linux 6.1, mitigations=off, SCHED_OTHER: 1,997"
     assert (getpid.note, other.note, other.peers) == ("", "ours", {})
     assert [words for _, words in asked] == ["", "mitigations=off"]
     assert [phase[0] for phase in asked[0][0]] == ["SCHED_OTHER", "SCHED_FIFO", "SCHED_OTHER"]

@@ -162,7 +162,7 @@ def pack(files: Iterable[Path], target: Path) -> None:
     if not shutil.which("cpio"):
         raise CannotMeasure("an initramfs for Linux cannot be made: cpio is not installed "
                             "(Debian: apt-get install cpio)")
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory(prefix="ringstep-bench-") as root:
         names = sorted({Path(shutil.copy(file, root)).name for file in files})
         with open(target, "wb") as output:
             subprocess.run(["cpio", "--create", "--quiet", "--format=newc", "--owner=+0:+0", "--reproducible"],
@@ -235,7 +235,7 @@ def boot(phases: Iterable[Phase], cpus: int = 1, icount: bool = True, words: str
     kernel, init, folder = find_kernel(), build_init(), guest.build_programs()
     programs = [(name, [split(line, folder) for line in lines]) for name, lines in phases]
     text = kernel_words([(name, [line for _, line in lines]) for name, lines in programs], words, quiet)
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(prefix="ringstep-bench-") as temporary:
         initramfs = Path(temporary) / "initramfs"
         pack([init, *(file for _, lines in programs for file, _ in lines)], initramfs)
         try:
@@ -275,9 +275,9 @@ END = re.compile(STAMP + r"smp: Brought up \d+ nodes?, (\d+) CPUs?")
 
 
 class Startup(NamedTuple):
-    """Milliseconds between two messages of the kernel: by our clock when they came, and by the kernel's own stamps. Both
-    agree while this machine has a CPU for each of QEMU's. If not, the kernel loses ticks of its clock at that time, and
-    its stamps tell too little (a third, with 16 on two): so ours counts."""
+    """Milliseconds between two messages of the kernel: by our clock when they came, and by the kernel's own stamps.
+    Both agree while this machine has a CPU for each of QEMU's. If not, the kernel loses ticks of its clock at that
+    time, and its stamps tell too little (a third, with 16 on two): so ours counts."""
 
     took: float
     stamped: float
