@@ -42,6 +42,11 @@ def number(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def count(number_of: int, what: str) -> str:
+    """1 CPU, 2 CPUs."""
+    return f"{number_of:,} {what}{'' if number_of == 1 else 's'}"
+
+
 def cells(rows: list[Row]) -> list[list[str]]:
     """A table of figures, its headers first: with a column for each peer that has any, and what is missing marked."""
     peers = list(dict.fromkeys(name for row in rows for name in row.peers))

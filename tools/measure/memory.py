@@ -13,7 +13,7 @@ from pathlib import Path
 from layers import ROOT, stage_folders
 
 from . import guest
-from .figures import CannotMeasure, Figures, Group, Row
+from .figures import CannotMeasure, Figures, Group, Row, count
 
 MOST_BYTES = 65536      # of a stripped kernel
 CPUS = (1, 8, 64)
@@ -95,7 +95,7 @@ def add_memory(figures: Figures) -> None:
     for cpus, frames in by_cpus.items():
         rest = frames["taken"] - sum(frames[name] for name in ACCOUNTS)
         figures.rows.append(Row(
-            f"memory.cpus-{cpus}", f"memory of the kernel with {cpus} CPUs, before the first program", "KiB",
+            f"memory.cpus-{cpus}", f"memory of the kernel with {count(cpus, 'CPU')}, before the first program", "KiB",
             FRAME * (frames["image"] + frames["taken"]),
             note=f"image {FRAME * frames['image']}; " +
                  ", ".join(f"{name} {FRAME * frames[name]}" for name in ACCOUNTS) + f"; not accounted for: {FRAME * rest}"))

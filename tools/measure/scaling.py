@@ -10,7 +10,7 @@ from pathlib import Path
 from layers import ROOT
 
 from . import guest
-from .figures import CannotMeasure, Figures, Group, Plot, Row
+from .figures import CannotMeasure, Figures, Group, Plot, Row, count
 
 TASKS = (2, 16, 256)
 TURNS = 1024                    # in a batch, of all tasks together: short enough for most batches to have no tick
@@ -56,7 +56,7 @@ def add_tasks(figures: Figures) -> None:
 def add_queues(figures: Figures) -> None:
     results = guest.run([PROGRAM], cpus=CPUS[-1], layer="queues")
     points = [(cpus, round(results[f"queues-{cpus}"][0].instructions, 1)) for cpus in CPUS]
-    figures.rows += [Row(f"scaling.queues-{cpus}", f"two threads of the kernel take turns on each of {cpus} CPUs",
+    figures.rows += [Row(f"scaling.queues-{cpus}", f"two threads of the kernel take turns on each of {count(cpus, 'CPU')}",
                          "instructions, per switch", value) for cpus, value in points]
     figures.plots.append(Plot("scaling-queues", "Run queues of their own: CPUs do not disturb each other", "CPUs",
                               "instructions per switch, all CPUs together", {"schedule()": points},
