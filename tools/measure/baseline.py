@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 from layers import ROOT
@@ -16,9 +17,15 @@ TOLERANCE = 0.5
 
 
 def compiler() -> str:
-    """The compiler's name and main number: another one makes other code, and its counts cannot be compared."""
-    version = subprocess.run(["gcc", "-dumpfullversion"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return f"gcc {version.split('.')[0]}"
+    """The compiler that makes the kernel, and its main number: another one makes other code, and its counts cannot be
+    compared."""
+    name = os.environ.get("CC") or "gcc"
+    version = subprocess.run([name, "-dumpversion"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return f"{os.path.basename(name)} {version.split('.')[0].strip()}"
+
+
+def is_comparable() -> bool:
+    return read()["compiler"] == compiler()
 
 
 def exact(figures: Figures) -> dict[str, float]:
@@ -42,9 +49,9 @@ def renew(figures: Figures) -> None:
 def differences(figures: Figures) -> list[str]:
     """One line for each count that is not what the baseline says, both ways: one that has become shorter in silence
     would hide the next that becomes longer. A baseline of another compiler compares nothing."""
-    known = read()
-    if known["compiler"] != compiler():
+    if not is_comparable():
         return []
+    known = read()
     return [f"{key}: {counted:g}, and bench/baseline.json says {known['figures'].get(key, 'nothing')}"
             for key, counted in exact(figures).items()
             if abs(counted - known["figures"].get(key, -1)) > TOLERANCE]
