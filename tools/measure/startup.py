@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -57,11 +58,17 @@ def first_line(command: list[str]) -> float:
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, start_new_session=True)
     took, said = None, b""
-    for line in process.stdout:
-        said += line
-        if took is None and line.startswith(FIRST_LINE):
-            took = time.monotonic() - begin
-    if process.wait() != 0 or took is None:
+    try:
+        for line in process.stdout:
+            said += line
+            if took is None and line.startswith(FIRST_LINE):
+                took = time.monotonic() - begin
+        process.wait()
+    finally:
+        if process.poll() is None:      # Ctrl-C: make does not pass it on
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+    if process.returncode != 0 or took is None:
         raise CannotMeasure(f"{' '.join(command)} failed:\n{said.decode(errors='replace')}")
     return took
 
