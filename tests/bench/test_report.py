@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
@@ -111,7 +112,8 @@ def test_what_cannot_be_measured_is_told():
     def work(figures: Figures) -> None:
         figures.rows.append(Row("g.x", "x", "s", 1))
 
-    measured = bench.measure([Group("g", "", [("first", fail), ("second", work)])], with_linux=False)
+    measured, complete = bench.measure([Group("g", "", [("first", fail), ("second", work)])], with_linux=False)
+    assert not complete
     assert measured.notes == ["g: first: not measured: no such thing; apt-get install thing"]
     assert [row.key for row in measured.rows] == ["g.x"]
 
@@ -126,6 +128,42 @@ def test_judgement(figures, tmp_path, monkeypatch, capsys):
     assert "a.slow: 14 ns, and the goal is at most 13" in capsys.readouterr().err
     assert bench.judge(Figures(rows=[Row("a.count", "", "", 81, exact=True)])) == 1
     assert "a.count: 81, and" in capsys.readouterr().err
+
+
+@pytest.mark.needs("tabulate")
+def test_nothing_measured():
+    """Seen to fail: without the test for no rows, by a traceback."""
+    from measure import report
+
+    assert report.table(Figures(), "simple") == "nothing was measured"
+
+
+@pytest.mark.parametrize("words", [["calls"], ["--no-linux"]])
+def test_a_part_is_not_recorded(words):
+    """It would take the place of the whole. Seen to fail: without the refusal (it began to measure)."""
+    done = bench_run("--record", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "without groups, and with Linux" in done.stderr
+
+
+@pytest.mark.needs("tqdm", "tabulate", "matplotlib")
+def test_what_is_not_sound_is_not_recorded(figures, tmp_path, monkeypatch, capsys):
+    """A goal that is missed, or a note. Seen to fail: without the condition."""
+    from measure import report
+
+    monkeypatch.setattr(report, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr(sys, "argv", ["tools/bench", "--record", "--out", str(tmp_path / "out")])
+    monkeypatch.setattr(bench, "measure", lambda groups, with_linux: (figures, True))
+    assert bench.main() == 1
+    assert "not recorded" in capsys.readouterr().err and not (tmp_path / "recorded").exists()
+
+
+def test_no_emulator(tmp_path):
+    """Seen to fail: by a traceback, when nobody looked."""
+    done = subprocess.run([sys.executable, ROOT / "tools/bench", "calls"], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, env={**os.environ, "PATH": str(tmp_path)})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "qemu-system-x86_64 is not installed" in done.stderr
 
 
 def test_unknown_group():

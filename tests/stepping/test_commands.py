@@ -175,8 +175,8 @@ def test_a_switch(emulator, tmp_path):
     """Behind the change of RSP, and before it: both tasks' stacks are known. Seen to fail: with no
     stack known but that of the task in tss.rsp0."""
     with at(emulator, "04", "switch-carries-df", 3, tmp_path) as scene:
-        before, here = scene.value("pcr(gs_base).previous"), scene.say("here")
-        name = re.search(rf"previous {before:#x} (.*)", scene.say("pcr"))[1]
+        before, here = scene.value("pcr(gs_base).queue.last"), scene.say("here")
+        name = re.search(rf"queue.last +{before:#x} (.*)", scene.say("pcr"))[1]
         assert name == "task 1, a thread of the kernel" and f"kernel stack of {name}\n" in here
         assert "IF=0 DF=1 AC=1\n" in here
         assert "task 2, a thread of the kernel" in scene.say("tss").splitlines()[1]

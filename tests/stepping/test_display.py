@@ -2,6 +2,11 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+
 import pytest
 
 from harness import boot
@@ -39,6 +44,36 @@ def test_a_window_only_where_there_can_be_one(monkeypatch):
         display.choose("sdl2")
     monkeypatch.setenv("DISPLAY", ":7")
     assert display.choose() == display.choose("x") == "x"
+
+
+LOCKED_TERMINAL = """
+import fcntl, os, struct, sys, termios
+master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+print("made", flush=True)
+sys.stdin.readline()
+fcntl.ioctl(master, termios.TIOCSPTLCK if hasattr(termios, "TIOCSPTLCK") else 0x40045431, struct.pack("i", 0))
+sys.stdin.readline()
+"""
+
+
+def test_a_terminal_that_is_not_yet_unlocked_is_waited_for():
+    """On a busy machine we look between the two steps of Bochs. Seen to fail: with the first error taken for Bochs' end."""
+    bochs = subprocess.Popen([sys.executable, "-c", LOCKED_TERMINAL], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert bochs.stdout.readline() == b"made\n"
+        opened: list[int] = []
+        reader = threading.Thread(target=lambda: opened.append(display.open_screen(bochs.pid)), daemon=True)
+        reader.start()
+        reader.join(0.2)
+        assert reader.is_alive() and not opened
+        bochs.stdin.write(b"\n")
+        bochs.stdin.flush()
+        reader.join(10)
+        assert opened
+        os.close(opened[0])
+    finally:
+        bochs.kill()
+        bochs.wait()
 
 
 def test_screen_is_refused_in_words():

@@ -243,7 +243,7 @@ def pcr_rows(scene: Scene, cpu: Cpu) -> list[str]:
 
 
 def state_words(scene: Scene, name: str, value: int) -> str:
-    if name in ("current", "idle", "previous", "queue.first", "queue.last", "sleepers"):
+    if name in ("current", "idle", "dead", "queue.first", "queue.last", "sleepers"):
         stale = name == "queue.last" and value not in scene.owners.tasks    # the queue is empty
         return "" if stale or not value else scene.owners.task_name(value)
     if name == "next":

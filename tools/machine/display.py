@@ -69,11 +69,21 @@ def attend(request: Request, pid: int) -> None:
         threading.Thread(target=view, args=(request.folder / "bochs.log",), daemon=True).start()
 
 
+def open_screen(pid: int) -> int:
+    """Opens the terminal as soon as it can be: Bochs makes it, and only then unlocks it. OSError: Bochs has ended."""
+    while True:
+        number = screen_terminal(pid)
+        try:
+            if number is not None:
+                return os.open(f"/dev/pts/{number}", os.O_RDONLY | os.O_NOCTTY)
+        except OSError:
+            pass
+        time.sleep(0.02)
+
+
 def read_screen(pid: int) -> None:
     try:
-        while (number := screen_terminal(pid)) is None:
-            time.sleep(0.02)
-        screen = os.open(f"/dev/pts/{number}", os.O_RDONLY | os.O_NOCTTY)
+        screen = open_screen(pid)
         try:
             tty.setraw(screen)      # else the terminal waits for the end of a line
             while os.read(screen, 65536):

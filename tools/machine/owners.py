@@ -115,7 +115,7 @@ class Owners:
             return [task for task in [self.variable("current_task")] if task]
         found: list[int] = []
         for cpu in self.cpus:
-            for path in ("current", "previous", "idle", "queue.first", "sleepers"):
+            for path in ("current", "dead", "idle", "queue.first", "sleepers"):
                 task = self.member("pcr", cpu.pcr, path)
                 while task and task not in found and len(found) < MOST:
                     found.append(task)

@@ -361,6 +361,7 @@ PARTS = [
 ]
 STARTUP_ROWS = {"startup.cpus-2": 2, "startup.cpus-16": 16}
 FIRST_LINE_ROW = "startup.run"
+PLOTS = {"scaling-tasks": "scaling.yield-", "startup-cpus": "startup.cpus-"}      # and the keys of their rows
 
 
 def add_note(row: Row, text: str) -> None:
@@ -392,8 +393,17 @@ def add_times(rows: dict[str, Row]) -> None:
         add_note(rows[FIRST_LINE_ROW], f"{peer}: without GRUB")
 
 
+def add_lines(figures: Figures, rows: dict[str, Row]) -> None:
+    """Linux' figures as lines beside ours, where a plot has them in one table."""
+    for plot in figures.plots:
+        for key, peers in ((key, row.peers) for key, row in rows.items() if key.startswith(PLOTS.get(plot.key, "-"))):
+            for peer, value in peers.items():
+                plot.lines.setdefault(peer, []).append((int(key.rpartition("-")[2]), value))
+
+
 def add_peers(figures: Figures) -> None:
     """Fills the columns of Linux in the rows that are here and that it has a figure for."""
     rows = {row.key: row for row in figures.rows}
     add_counts(rows)
     add_times(rows)
+    add_lines(figures, rows)

@@ -44,20 +44,20 @@ class Way:
 WAYS = [
     Way("plain", "plain switch: six registers, RFLAGS not kept"),
     Way("stage-04", "stage 04's switch: pushfq, popfq"),
-    Way("stage-04-df", "the same, DF set on one of the two stacks"),
-    Way("stage-04-ac", "the same, AC set on one of the two stacks"),
-    Way("fast", "the last stage's switch: popfq only when flags differ", most=1.6),
-    Way("fast-df", "the same, DF set on one of the two stacks"),
-    Way("fast-ac", "the same, AC set on one of the two stacks"),
+    Way("stage-04-df", "stage 04's switch, DF set on one of the two stacks"),
+    Way("stage-04-ac", "stage 04's switch, AC set on one of the two stacks"),
+    Way("fast", "last stage's switch: popfq only when flags differ", most=1.6),
+    Way("fast-df", "last stage's switch, DF set on one of the two stacks"),
+    Way("fast-ac", "last stage's switch, AC set on one of the two stacks"),
     Way("push-again", "another form of it: flags popped, and pushed again for popfq"),
     Way("jump-away", "another form of it: popfq behind the end"),
     Way("equal-status", "another form of it: status flags made equal, whole words compared"),
     Way("linux", "shape of Linux' __switch_to_asm (RFLAGS not kept)"),
-    Way("linux-rsb", "the same, the return predictor filled at each switch"),
+    Way("linux-rsb", "shape of Linux' __switch_to_asm, the return predictor filled at each switch"),
     Way("redox", "shape of Redox' switch (RFLAGS kept)"),
     Way("boost", "Boost.Context jump_fcontext (RFLAGS not kept)"),
     Way("swapcontext", "glibc swapcontext (RFLAGS not kept, a system call)"),
-    Way("call", "a call of nothing, for comparison: the loop is in all of these figures"),
+    Way("call", "call and return alone: they, and the loop, are in all of these figures"),
 ]
 
 
@@ -136,7 +136,7 @@ def row(samples: Samples, way: Way) -> Row:
 
 
 def fast_to_redox(samples: Samples) -> Row:
-    return Row("native.fast-to-redox", "the last stage's switch, to the shape of Redox' switch",
+    return Row("native.fast-to-redox", "last stage's switch, to the shape of Redox' switch",
                "x Redox", round(median(ratios(samples, "fast", "redox")), 3), most=0.5)
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import matplotlib
 from layers import ROOT
 from tabulate import tabulate
 
@@ -17,6 +18,8 @@ RECORDED = ROOT / "docs/performance"
 
 def table(figures: Figures, form: str) -> str:
     headers, *rows = cells(figures.rows)
+    if not rows:
+        return "nothing was measured"
     sides = ["left", "left", *["right"] * (len(headers) - 3), "left"]
     return tabulate(rows, headers, tablefmt=form, disable_numparse=True, colalign=sides)
 
@@ -42,8 +45,6 @@ def as_json(figures: Figures, machine: dict[str, str]) -> str:
 
 def draw(plot: Plot, file: Path) -> None:
     """One picture. Without dates and random names in it, so that the same figures give the same file."""
-    import matplotlib       # here: it takes half a second to load, which `tools/bench --list` need not wait for
-
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.hashsalt": "ringstep", "svg.fonttype": "none", "font.size": 10})
     from matplotlib import pyplot

@@ -50,7 +50,7 @@ def add_tasks(figures: Figures) -> None:
     figures.rows += [Row(f"scaling.yield-{tasks}", f"sched_yield among {tasks} tasks on one CPU",
                          "instructions, per switch", value, exact=True) for tasks, value in points]
     figures.plots.append(Plot("scaling-tasks", "A switch costs the same among any number of tasks",
-                              "tasks on one CPU", "instructions per switch", {"sched_yield": points}))
+                              "tasks on one CPU", "instructions per switch", {"ringstep": points}))
 
 
 def add_queues(figures: Figures) -> None:
@@ -86,7 +86,7 @@ def add_memory(figures: Figures) -> None:
         for pages, sample in zip(PAGES, results[name]):
             lines.setdefault(name, []).append((pages, round(sample.instructions, 1)))
     for at, pages in enumerate(PAGES):
-        figures.rows.append(Row(f"scaling.mmap-{pages}", f"mmap of {pages} pages, touch each, munmap",
+        figures.rows.append(Row(f"scaling.mmap-{pages}", f"mmap of {count(pages, 'page')}, touch each, munmap",
                                 "instructions, per page", round(sum(line[at][1] for line in lines.values()), 1),
                                 note=", ".join(f"{name} {line[at][1]:g}" for name, line in lines.items())))
     figures.plots.append(Plot("scaling-memory", "Memory by mmap", "pages", "instructions per page", lines,

@@ -24,10 +24,10 @@
 #define FRAME_RAX    80
 #define FRAME_VECTOR 120
 #define FRAME_RIP    136
-#define FRAME_CS     144
-#define FRAME_RFLAGS 152
-#define FRAME_RSP    160
-#define FRAME_SS     168
+#define FRAME_CS     (FRAME_RIP + 8) /* from here on as the CPU pushes them */
+#define FRAME_RFLAGS (FRAME_RIP + 16)
+#define FRAME_RSP    (FRAME_RIP + 24)
+#define FRAME_SS     (FRAME_RIP + 32)
 #define FRAME_SIZE   176
 
 /* The vector of a frame that no interrupt made. */

@@ -6,14 +6,14 @@
 
 enum { APIC_BASE_ENABLE = 0x800, APIC_BASE_X2APIC = 0x400, SPURIOUS_ENABLE = 0x100, DIVIDE_BY_16 = 3 };
 
-static volatile uint32_t *registers;
+static volatile uint8_t *registers;
 
 /* It is told by the vector alone, and wants no EOI. */
 static bool ignore_spurious(struct trap_frame *frame) { return true; }
 
-uint32_t lapic_read(unsigned reg) { return registers[reg / 4]; }
+uint32_t lapic_read(unsigned reg) { return *(volatile uint32_t *)(registers + reg); }
 
-void lapic_write(unsigned reg, uint32_t value) { registers[reg / 4] = value; }
+void lapic_write(unsigned reg, uint32_t value) { *(volatile uint32_t *)(registers + reg) = value; }
 
 void lapic_init(void) {
     uint64_t base = rdmsr(MSR_APIC_BASE);

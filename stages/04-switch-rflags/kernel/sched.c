@@ -52,7 +52,7 @@ static void switch_to(struct task *previous, struct task *next) {
         user_state_save(&previous->user);
     if (next->space.cr3)
         user_state_load(&next->user);
-    this_cpu->previous = previous;
+    this_cpu->dead = previous->state == TASK_DEAD ? previous : NULL;
     this_cpu->switches++;
 }
 
@@ -71,11 +71,13 @@ struct task *switch_begin(void) {
 }
 
 void switch_end(void) {
-    struct task *previous = this_cpu->previous;
-    this_cpu->previous = NULL;
-    lock_release(&this_queue()->lock, 0); /* this CPU's, which may not be the one on which the task was left */
-    if (previous && previous->state == TASK_DEAD)
-        task_destroy(previous);
+    struct task *dead = this_cpu->dead;
+    this_cpu->dead = NULL;
+    /* This CPU's queue, which may not be the one on which this task was left. Behind the release the task before, if it
+     * lives, may be another CPU's, and soon be gone: it must not be looked at. */
+    lock_release(&this_queue()->lock, 0);
+    if (dead)
+        task_destroy(dead);
 }
 
 void schedule(void) {

@@ -28,7 +28,7 @@ struct cpu_state {
     struct run_queue queue;
     struct task *sleepers; /* by the time they wake at, the next one first */
     struct task *idle;     /* runs when nobody else can */
-    struct task *previous; /* from switch_begin() to switch_end(): the task that is being left */
+    struct task *dead;     /* from switch_begin() to switch_end(): the task that is left for good */
     bool need_switch;      /* somebody else's turn, as soon as the kernel is left */
     uint64_t ticks;
     uint64_t switches;

@@ -29,8 +29,8 @@ static void join(void) {
 _Noreturn void ap_main(struct pcr *pcr) {
     pcr_init(pcr, pcr->cpu);
     cpu_setup();
+    clock_start_ticks(); /* they come when the idle loop lets them */
     join();
-    clock_start_ticks();
     sched_idle();
 }
 
