@@ -81,8 +81,8 @@ class Figures:
 
 @dataclass(frozen=True)
 class Group:
-    """A part of `make bench` that can be asked for by name. Each step is one bar of progress; together they may share
-    what they have measured in the Figures that they fill."""
+    """A part of `make bench` that can be asked for by name. Each step fills Figures of its own, and may be done again when
+    the machine was busy."""
 
     name: str
     about: str
