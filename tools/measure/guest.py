@@ -78,10 +78,17 @@ def boot(modules: Iterable[str], cpus: int = 1, icount: bool = True, layer: str 
         command += ["--layer", str(part)]
     for module in modules:
         command += ["--module", f"{folder}/{module}"]
-    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
-    if done.returncode != 0:
-        raise CannotMeasure(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr}")
-    return done.stdout
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, errors="replace")
+    try:
+        output, errors = process.communicate()
+    except BaseException:           # Ctrl-C: tools/boot is asked to end, so that it clears away what it has made
+        process.terminate()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        raise CannotMeasure(f"{' '.join(command)} ended with {process.returncode}:\n{output[-2000:]}{errors}")
+    return output
 
 
 def run(modules: Iterable[str], **options) -> Results:
