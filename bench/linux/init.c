@@ -30,17 +30,10 @@ static bool is_class(const char *word) {
 }
 
 static void complain(const char *name, const char *what, uint64_t number) {
-    char digits[21];
-    char *at = digits + 20;
-
-    *at = '\0';
-    do
-        *--at = (char)('0' + number % 10);
-    while (number /= 10);
     print("init: ");
     print(name);
     print(what);
-    print(at);
+    print_number(number);
     print("\n");
     failed = true;
 }

@@ -64,15 +64,6 @@ struct linux_task *linux_switch_to(struct linux_task *previous, struct linux_tas
 void redox_switched(void);
 void redox_switched(void) {}
 
-/* What the kernel's files name besides: its tasks begin there. None begins here. */
-#define NEVER(name)                                                                                                    \
-    void name(void);                                                                                                   \
-    void name(void) { abort(); }
-NEVER(switch_end)
-NEVER(user_return)
-NEVER(interrupt_return)
-NEVER(task_end)
-
 /* --- The first stack of each kind ------------------------------------------------------------------------------- */
 
 static uint64_t read_flags(void) {

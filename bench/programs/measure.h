@@ -15,17 +15,6 @@ static inline uint64_t now(void) {
     return (uint64_t)high << 32 | low;
 }
 
-static inline void print_number(uint64_t value) {
-    char digits[21];
-    char *at = digits + 20;
-
-    *at = '\0';
-    do
-        *--at = (char)('0' + value % 10);
-    while (value /= 10);
-    print(at);
-}
-
 static inline void sort(uint64_t values[BATCHES]) {
     for (unsigned n = 1; n < BATCHES; n++)
         for (unsigned at = n; at && values[at] < values[at - 1]; at--) {

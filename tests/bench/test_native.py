@@ -54,13 +54,6 @@ def test_a_broken_one_is_noticed(way, mutant, tmp_path):
         native.check(program)
 
 
-def test_the_fast_form_differs_in_the_switch_alone():
-    """It can stand in for stage 04's file, so the rest of it must be the same."""
-    rest = "/* A program's task begins here"
-    ours, theirs = ((ROOT / name).read_text().partition(rest)[2] for name in (FAST, STAGE_04))
-    assert ours and ours == theirs
-
-
 def test_measures(program):
     """Three rounds say little about time; but each way is in each of them."""
     samples = native.measure(program, rounds=3)

@@ -75,6 +75,17 @@ static inline void print_hex(uint64_t value) {
     print(digits);
 }
 
+static inline void print_number(uint64_t value) {
+    char digits[21];
+    char *at = digits + 20;
+
+    *at = '\0';
+    do
+        *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    print(at);
+}
+
 static inline bool same_text(const char *a, const char *b) {
     while (*a && *a == *b) {
         a++;

@@ -76,13 +76,13 @@ class Figures:
 
     rows: list[Row] = field(default_factory=list)
     plots: list[Plot] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)      # what could not be measured, and why
+    notes: list[str] = field(default_factory=list)      # what could not be measured, or not soundly, and why
 
 
 @dataclass(frozen=True)
 class Group:
-    """A part of `make bench` that can be asked for by name. Each step fills Figures of its own, and may be done again when
-    the machine was busy."""
+    """A part of `make bench` that can be asked for by name. Each step fills Figures of its own, and may be done again if
+    it has left a note there."""
 
     name: str
     about: str

@@ -28,7 +28,7 @@
 #define FRAME_RFLAGS (FRAME_RIP + 16)
 #define FRAME_RSP    (FRAME_RIP + 24)
 #define FRAME_SS     (FRAME_RIP + 32)
-#define FRAME_SIZE   176
+#define FRAME_SIZE   (FRAME_SS + 8)
 
 /* The vector of a frame that no interrupt made. */
 #define VECTOR_SYSCALL 256
@@ -61,7 +61,6 @@ struct trap_frame {
 _Static_assert(offsetof(struct trap_frame, rax) == FRAME_RAX, "trap_frame.h");
 _Static_assert(offsetof(struct trap_frame, vector) == FRAME_VECTOR, "trap_frame.h");
 _Static_assert(offsetof(struct trap_frame, rip) == FRAME_RIP, "trap_frame.h");
-_Static_assert(offsetof(struct trap_frame, ss) == FRAME_SS, "trap_frame.h");
 _Static_assert(sizeof(struct trap_frame) == FRAME_SIZE, "trap_frame.h");
 _Static_assert(FRAME_SIZE % 16 == 0, "C wants RSP 16-byte aligned at a call");
 

@@ -36,19 +36,3 @@ STEP(switch_stacks, 4)    popfq                               /* IF stays 0: all
                           pop     rbp
                           pop     rbx
 STEP(switch_stacks, 5)    ret
-
-/* A program's task begins here, by the `ret` above.
- * In:   RSP = its struct trap_frame, at the top of its kernel stack; IF=0, the run queue locked by the task before. */
-FUNCTION(task_begin)
-                          call    switch_end
-                          mov     rdi, rsp
-                          call    user_return
-                          jmp     interrupt_return
-
-/* A thread of the kernel begins here, by the same `ret`.
- * In:   rbx = its function; IF=0, the run queue locked by the task before. */
-FUNCTION(thread_begin)
-                          call    switch_end
-                          sti
-                          call    rbx
-                          call    task_end

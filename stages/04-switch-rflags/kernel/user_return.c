@@ -1,5 +1,5 @@
-/* user_return.c: the last thing before a program goes on. Called by trap.c, syscall_entry.S and switch.S, interrupts
- * off; replaced in stage 05.
+/* user_return.c: the last thing before a program goes on. Called by trap.c, syscall_entry.S and task_begin.S, with
+ * interrupts off; replaced in stage 05.
  * SPDX-License-Identifier: MIT */
 #include <kernel/sched.h>
 
