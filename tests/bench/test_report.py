@@ -144,9 +144,9 @@ def test_what_a_busy_machine_has_spoilt_is_measured_again(sound_at):
             figures.notes.append("far apart")
 
     measured, _complete = bench.measure([Group("g", "", [("first", work)])], with_linux=False)
-    assert len(tries) == min(sound_at, bench.ATTEMPTS)
+    assert len(tries) == min(sound_at, 3)
     assert [row.ours for row in measured.rows] == [len(tries)]
-    assert measured.notes == (["far apart"] if sound_at > bench.ATTEMPTS else [])
+    assert measured.notes == (["far apart"] if sound_at == 9 else [])
 
 
 @pytest.mark.parametrize("slowest, noted", [(1.2, False), (2.0, True)])

@@ -40,7 +40,8 @@ void switch_end(void);
  * Returns the RSP to load. */
 uint64_t switch_first_stack(uint64_t top, void (*begin)(void), uint64_t rbx);
 
-/* Where a task begins (task_begin.S): a program's, with its frame on the stack; a thread's, with its function in rbx. */
+/* Where a task begins (task_begin.S): a program's, with its frame on the stack; a thread's, with its function in
+ * rbx. */
 void task_begin(void);
 void thread_begin(void);
 
