@@ -149,10 +149,10 @@ def test_what_a_busy_machine_has_spoilt_is_measured_again(sound_at):
     assert measured.notes == (["far apart"] if sound_at == 9 else [])
 
 
-@pytest.mark.parametrize("slowest, noted", [(1.2, False), (2.0, True)])
-def test_spread(slowest, noted):
-    """Seen to fail: without the note."""
-    times = iter([1.0, 1.1, 1.0, slowest, 1.1])
+@pytest.mark.parametrize("slow, noted", [(1.1, False), (2.0, True)])
+def test_spread(slow, noted):
+    """One run that was held up says nothing; two do. Seen to fail: without the note, and with the slowest run's time."""
+    times = iter([1.0, 1.1, 1.0, slow, 3.0])
     figures = Figures()
     startup.add_timed(figures, "x", "x", lambda: next(times), most=1)
     assert figures.rows[0].ours == 1.1 and bool(figures.notes) is noted
