@@ -7,8 +7,8 @@
 enum { ROUNDS = 100, REPETITIONS = 1000 };
 
 /* Goes round until one took longer than `most`, and gives how long that one took; or until there were enough rounds.
- * *longest becomes the longest of all. In assembly, so that all rounds are of the same length, whatever they are looked at
- * for; only the first is shorter. */
+ * *longest becomes the longest of all. In assembly, so that all rounds are of the same length, whatever they are looked
+ * at for; only the first is shorter. */
 static uint64_t longer_round(uint64_t most, uint64_t rounds, uint64_t *longest) {
     uint64_t last = now(), took = 0;
 

@@ -4,7 +4,7 @@
 #pragma once
 #include <freestanding.h>
 
-/* So many batches of each measurement: the median of them is told, so that a tick of the clock in one does not count. */
+/* So many batches of each measurement: the median is told, so that a tick of the clock in one does not count. */
 enum { BATCHES = 31 };
 
 /* The time-stamp counter. With QEMU's -icount it counts instructions, 16 for each. */

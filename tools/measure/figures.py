@@ -81,8 +81,8 @@ class Figures:
 
 @dataclass(frozen=True)
 class Group:
-    """A part of `make bench` that can be asked for by name. Each step fills Figures of its own, and may be done again if
-    it has left a note there."""
+    """A part of `make bench` that can be asked for by name. Each step fills Figures of its own, and may be done again
+    if it has left a note there."""
 
     name: str
     about: str

@@ -98,7 +98,8 @@ def add_memory(figures: Figures) -> None:
             f"memory.cpus-{cpus}", f"memory of the kernel with {count(cpus, 'CPU')}, before the first program", "KiB",
             FRAME * (frames["image"] + frames["taken"]),
             note=f"image {FRAME * frames['image']}; " +
-                 ", ".join(f"{name} {FRAME * frames[name]}" for name in ACCOUNTS) + f"; not accounted for: {FRAME * rest}"))
+                 ", ".join(f"{name} {FRAME * frames[name]}" for name in ACCOUNTS) +
+                 f"; not accounted for: {FRAME * rest}"))
     add_accounts(figures, by_cpus[CPUS[0]], by_cpus[CPUS[-1]])
 
 

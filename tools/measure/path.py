@@ -1,6 +1,6 @@
-# The instructions of one way through the kernel, from an interrupt or a system call of a program until a program goes on:
-# executed one by one in Bochs' debugger, and told by routine. So a number of instructions that QEMU has counted can be
-# compared with a list of them.
+# The instructions of one way through the kernel, from an interrupt or a system call of a program until a program goes
+# on: executed one by one in Bochs' debugger, and told by routine. So a number of instructions that QEMU has counted can
+# be compared with a list of them.
 # Used by the groups of tools/measure and by their tests. Needs bochs and pexpect.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
@@ -17,7 +17,8 @@ from .figures import CannotMeasure
 from .guest import build_programs, folders_of
 
 # What Bochs prints behind a step: the CPU, where it is now, in which routine, and the instruction there.
-NEXT = re.compile(r"^\(0\) \[0x[0-9a-f]+\] ([0-9a-f]{4}):[0-9a-f]{16} \(\s*(\S+)\): (.*?)\s*; [0-9a-f]+\s*$", re.MULTILINE)
+NEXT = re.compile(r"^\(0\) \[0x[0-9a-f]+\] ([0-9a-f]{4}):[0-9a-f]{16} \(\s*(\S+)\): (.*?)\s*; [0-9a-f]+\s*$",
+                  re.MULTILINE)
 DISASSEMBLED = re.compile(r"^[0-9a-f]+: \(\s*(\S+)\): (.*?)\s*; [0-9a-f]+\s*$", re.MULTILINE)
 USER_CODE = 0x2b        # the selector of ring 3's code
 STUBS, STUB_SIZE = "interrupt_stubs", 16        # trap_entry.S
@@ -40,8 +41,8 @@ class Instruction:
 
 
 def record(module: str, vector: int, layer: str = "", passed: int = 0) -> list[Instruction]:
-    """What the kernel executes when a program of bench/programs, given with its arguments, is interrupted; after so many
-    interrupts that are let pass."""
+    """What the kernel executes when a program of bench/programs, given with its arguments, is interrupted; after so
+    many interrupts that are let pass."""
     return record_from(STUBS, vector * STUB_SIZE, from_ring_3, [module], layer, passed)
 
 

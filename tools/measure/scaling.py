@@ -1,5 +1,5 @@
-# How costs grow with the work: more tasks on a CPU, more CPUs, more pages, larger programs. What should be flat is shown
-# to be flat. In instructions, and the wake-up of another CPU in time as well.
+# How costs grow with the work: more tasks on a CPU, more CPUs, more pages, larger programs. What should be flat is
+# shown to be flat. In instructions, and the wake-up of another CPU in time as well.
 # A group of tools/measure.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
@@ -56,9 +56,10 @@ def add_tasks(figures: Figures) -> None:
 def add_queues(figures: Figures) -> None:
     results = guest.run([PROGRAM], cpus=CPUS[-1], layer="queues")
     points = [(cpus, round(results[f"queues-{cpus}"][0].instructions, 1)) for cpus in CPUS]
-    figures.rows += [Row(f"scaling.queues-{cpus}", f"two threads of the kernel take turns on each of {count(cpus, 'CPU')}",
-                         "instructions, per switch", value) for cpus, value in points]
-    figures.plots.append(Plot("scaling-queues", "Run queues of their own: CPUs do not disturb each other", "CPUs",
+    what = "two threads of the kernel take turns on each of"
+    figures.rows += [Row(f"scaling.queues-{cpus}", f"{what} {count(cpus, 'CPU')}", "instructions, per switch", value)
+                     for cpus, value in points]
+    figures.plots.append(Plot("scaling-queues", "A switch costs the same on any number of CPUs, as counted", "CPUs",
                               "instructions per switch, all CPUs together", {"schedule()": points},
                               note="threads of the kernel, which have no registers of ring 3 to switch"))
 

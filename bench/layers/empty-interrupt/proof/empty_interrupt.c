@@ -13,8 +13,8 @@ static bool only_end(struct trap_frame *frame) {
 /* A breakpoint is reported behind its instruction: the program simply goes on. */
 static bool nothing(struct trap_frame *frame) { return true; }
 
-/* A page fault is reported at its instruction, which would fault for ever. Nobody's copy faults here, so it is not asked
- * whose fault it is. */
+/* A page fault is reported at its instruction, which would fault for ever. Nobody's copy faults here, so it is not
+ * asked whose fault it is. */
 static bool pass_over(struct trap_frame *frame) {
     frame->rip += 2; /* the length of the one in the program */
     return true;
