@@ -28,10 +28,11 @@ void gdt_fill(uint64_t gdt[GDT_ENTRIES], struct tss *tss) {
 void gdt_load(uint64_t gdt[GDT_ENTRIES]) {
     struct table_pointer gdtr = {GDT_ENTRIES * sizeof(uint64_t) - 1, (uint64_t)gdt};
     /* LGDT changes no segment register: each goes on with the old table's descriptor until it is loaded anew. CS can be
-     * loaded by a far return only. Null data segments do in 64-bit mode, in SS too as long as it is ring 0. */
+     * loaded by a far return only. Null data segments do in 64-bit mode, in SS too as long as it is ring 0. And a null
+     * LDT must be loaded: after a reset LDTR is usable, with base 0, where a program can map its own call gates. */
     __asm__ volatile("lgdt %0\n\t"
                      "push %1; lea rax, [rip + 1f]; push rax; retfq\n"
-                     "1: xor eax, eax; mov ss, eax; mov ds, eax; mov es, eax; mov fs, eax; mov gs, eax\n\t"
+                     "1: xor eax, eax; mov ss, eax; mov ds, eax; mov es, eax; mov fs, eax; mov gs, eax; lldt ax\n\t"
                      "ltr %w2"
                      :
                      : "m"(gdtr), "i"(SEL_KERNEL_CODE), "r"(SEL_TSS)

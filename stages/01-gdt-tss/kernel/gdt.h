@@ -39,7 +39,8 @@ _Static_assert(sizeof(struct tss) == 104, "SDM 3A, \"Task Management in 64-bit M
  * without memory. */
 void gdt_fill(uint64_t gdt[GDT_ENTRIES], struct tss *tss);
 
-/* Loads GDTR, every segment register and TR of this CPU. The bases of FS and GS are 0 afterwards. */
+/* Loads GDTR, every segment register, LDTR and TR of this CPU. The bases of FS and GS must be set anew: Intel's CPUs
+ * clear them, older ones of AMD's leave them. */
 void gdt_load(uint64_t gdt[GDT_ENTRIES]);
 
 /* Does both for the boot CPU (cpu.c). */

@@ -42,6 +42,16 @@ TEST(segment_registers) {
     ok((gdtr().base[SEL_TSS / 8] >> 40 & 15) == 11, "and its descriptor therefore busy");
 }
 
+/* What LDTR holds cannot be seen: after a reset it is null already, and usable. So a descriptor is asked for. */
+TEST(no_local_descriptors) {
+    uint16_t ldt;
+    bool found;
+    __asm__ volatile("sldt %0; lar eax, %k2" : "=&r"(ldt), "=@ccz"(found) : "r"(4) : "rax");
+    ok(!ldt, "LDTR is null");
+    /* mutant kernel/gdt.c: lldt ax => */
+    ok(!found, "and there is no table behind it, at address 0 for one");
+}
+
 TEST(task_state_segment) {
     const struct tss *tss = loaded_tss();
     bool guarded = true, distinct = true;
