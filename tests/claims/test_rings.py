@@ -74,10 +74,12 @@ def test_ring_3_cannot_forge_a_page_fault(broken):
 
 @sound_and_broken
 def test_what_the_loader_left_does_not_matter(broken):
-    """A loader that leaves the FPU emulated and lazy (EM, TS), the counter closed to programs (TSD) and FSGSBASE open:
-    the self-tests look at all of it."""
+    """A loader that leaves the FPU emulated and lazy (EM, TS), the counter closed to programs (TSD), FSGSBASE open and
+    AMD's virtual machines on (SVME): the self-tests look at all of it. (Seen to fail with one bit of EFER set beside
+    what was there.)"""
     left = ("    mov     eax, cr0\n    or      eax, 0xc\n    mov     cr0, eax\n"
-            "    mov     eax, cr4\n    or      eax, 0x10004\n    mov     cr4, eax\n")
+            "    mov     eax, cr4\n    or      eax, 0x10004\n    mov     cr4, eax\n"
+            "    mov     ecx, 0xc0000080\n    rdmsr\n    or      eax, 0x1000\n    wrmsr\n")
     lines = [("    cld\n    mov     edi, ebx", f"{left}    cld\n    mov     edi, ebx")]
     lines += [("    mov     eax, CR0_PG |", "    mov     eax, cr0\n    or      eax, CR0_PG |")] * broken
     changed = variant(f"loader-left{'-inherited' * broken}", "05", "kernel/boot.S", *lines)

@@ -85,8 +85,8 @@ FUNCTION(enter_long_mode)
     mov     eax, offset boot_pml4
     mov     cr3, eax
     mov     ecx, MSR_EFER
-    rdmsr
-    or      eax, EFER_LME | EFER_NXE
+    mov     eax, EFER_LME | EFER_NXE    /* as with CR4: FFXSR, for one, would leave XMM out of FXSAVE */
+    xor     edx, edx
     wrmsr
     mov     eax, CR0_PG | CR0_WP | CR0_NE | CR0_PE  /* CD and NW clear: INIT may leave the caches off */
     mov     cr0, eax                /* compatibility mode: 64-bit paging under 32-bit code */

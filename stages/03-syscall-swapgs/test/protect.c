@@ -8,6 +8,7 @@
 #define CR0_TS       (1 << 3)
 #define CR4_TSD      (1 << 2) /* what the kernel leaves off has no name in x86.h */
 #define CR4_FSGSBASE (1 << 16)
+#define EFER_LMA     (1 << 10)
 
 extern char syscall_entry[], syscall32_entry[];
 
@@ -18,7 +19,7 @@ TEST(syscall_registers) {
     ok(rdmsr(MSR_LSTAR) == (uint64_t)syscall_entry, "LSTAR is syscall_entry");
     ok(rdmsr(MSR_CSTAR) == (uint64_t)syscall32_entry, "CSTAR is a stub and not address 0");
     ok(rdmsr(MSR_SFMASK) == 0x257fd5, "SYSCALL clears all flags that it can clear");
-    ok(rdmsr(MSR_EFER) & EFER_SCE, "SYSCALL is on");
+    ok(rdmsr(MSR_EFER) == (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE), "SYSCALL is on; nothing else is in EFER");
     ok(rdmsr(MSR_SYSENTER_CS) == 0, "SYSENTER is off");
 }
 
