@@ -57,6 +57,27 @@ def test_nmi_pin_is_open_on_every_cpu(broken):
     assert (attempt("05", [], *options).code == 0) is not broken
 
 
+@both_emulators
+@sound_and_broken
+def test_an_nmi_on_the_nmi_stack_is_told(emulator, broken):
+    """A handler that executes an IRET lets the next NMI in, onto its own frame. Without the look at the stack's last
+    word it returns into itself for ever."""
+    iret = ("static bool done;\n    if (!done) {\n        done = true;\n"
+            "        ipi_send(this_cpu->apic_id, ICR_NMI);\n        __asm__ volatile(\"mov rax, rsp; push 0; push rax; "
+            'pushfq; push 8; lea rax, [rip + 1f]; push rax; iretq; 1:\" : : : \"rax\", \"memory\");\n    }')
+    files = [change("05", "kernel/ipi.c", ("this_cpu->nmis++;", f"{iret}\n    this_cpu->nmis++;")),
+             change("05", "kernel/main.c", ("    program_init(info);", "    ipi_send(this_cpu->apic_id, ICR_NMI);\n"
+                                            "    program_init(info);"))]
+    if broken:
+        files.append(change("05", "kernel/paranoid.c", ("(*in_use)++ || ", "")))
+    result = attempt("05", ["hello"], "--emulator", emulator, *on_top(layer(f"nested-nmi{'-untold' * broken}", *files)),
+                     timeout=15)
+    if broken:
+        assert result.code == 124
+    else:
+        assert result.code == 1 and b"panic: CPU 0: NMI (non-maskable interrupt) in ring 0\n" in result.log
+
+
 def test_silent_cpu_is_left_out():
     """The one that takes the first PCR halts before it has said anything. (Seen to fail without the time-out.)"""
     text = "    mov     rdi, rax\n"

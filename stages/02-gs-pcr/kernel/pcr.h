@@ -15,14 +15,13 @@ struct pcr {
     struct pcr *self;          /* its own address, for code that needs a pointer and not a field */
     uint64_t user_rsp;         /* scratch of syscall_entry (stage 03), for the few instructions without a stack */
     uint64_t gdt[GDT_ENTRIES]; /* per CPU, because LTR marks the TSS descriptor busy */
-    uint32_t padding;          /* puts tss.rsp0 on an 8-byte boundary */
+    uint32_t padding;          /* puts tss.rsp0 on an 8-byte boundary: no load of it straddles a cache line */
     struct tss tss;
     struct cpu_state; /* its members, as if they stood here: what software keeps per CPU */
 } __attribute__((aligned(PAGE_SIZE)));
 
 _Static_assert(offsetof(struct pcr, user_rsp) == PCR_USER_RSP, "pcr.h");
 _Static_assert(offsetof(struct pcr, tss.rsp0) == PCR_TSS_RSP0, "pcr.h");
-_Static_assert(offsetof(struct pcr, tss.rsp0) % 8 == 0, "rsp0 must not straddle a cache line");
 _Static_assert(sizeof(struct pcr) == PAGE_SIZE, "no two CPUs share a page of their PCRs");
 
 /* GS base is the PCR, so address 0 in the GS address space is its first byte. Not volatile, so that

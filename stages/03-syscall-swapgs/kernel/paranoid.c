@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Whatever runs here may have interrupted the kernel in the middle of anything: it takes no lock, does not switch and
- * must not fault, since the IRET of a fault would let the next NMI in, onto this very stack. */
+ * must not fault, since the IRET of a fault would let the next NMI in, onto this very stack. There the second frame
+ * takes the place of the first, and the first handler would return into itself for ever: that is a panic. */
 #include <kernel/pcr.h>
 #include <kernel/protect.h>
 #include <kernel/trap.h>
@@ -33,6 +34,8 @@ void paranoid_set_stacks(void) {
 }
 
 void paranoid(struct trap_frame *frame) {
-    if (!trap_try(frame))
+    uint64_t *in_use = (uint64_t *)(frame + 1) + 1; /* the last word of this IST stack */
+    if ((*in_use)++ || !trap_try(frame))
         trap_panic(frame);
+    *in_use = 0;
 }

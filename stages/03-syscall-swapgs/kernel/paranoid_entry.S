@@ -7,7 +7,7 @@
  * found. The PCR's address it takes from the one place that is certainly this CPU's: the top of its own IST stack.
  *
  *      +------------------+  16-byte aligned
- *      | (unused)         |
+ *      | stack in use?    |
  *      | address of PCR   |  <- tss.ist[n]; put there by paranoid_set_stacks()
  *      +------------------+
  *      | struct trap_frame|
