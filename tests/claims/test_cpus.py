@@ -213,6 +213,31 @@ def test_panic_begins_a_line(broken):
     assert result.code == 1 and (REPORT.search(result.log) is None) is broken
 
 
+@sound_and_broken
+def test_no_cpu_joins_behind_a_panic(broken):
+    """CPU 1 panics while CPU 2 is still on its way; that one waits until the others have been stopped, and CPU 1 before
+    its report."""
+    files = [change("05", "kernel/panic.c", ("#include <kernel/machine.h>", "#include <kernel/machine.h>\n"
+                                             "#include <kernel/sched.h>"),
+                    ('    printk("  rbp', '    clock_delay(1000000000);\n    printk("  rbp')),
+             change("05", "kernel/smp.c", ("    join();\n    sched_idle();", """\
+    while (this_cpu->cpu == 2 && READ_ONCE(smp_first->presence) != CPU_STOPPED)
+        pause();
+    while (this_cpu->cpu == 1 && !READ_ONCE(this_cpu->next->apic_id))
+        pause();
+    join();
+    if (this_cpu->cpu == 1)
+        panic("while others start");
+    printk("CPU %u takes part\\n", this_cpu->cpu);
+    sched_idle();"""))]
+    if broken:
+        files.append(change("05", "kernel/ipi.c", (
+            "!__sync_bool_compare_and_swap(&pcr->presence, CPU_AWAITED, CPU_LEFT_OUT) && ", "")))
+    result = attempt("05", [], "--cpus", "3", *on_top(layer(f"panic-at-start{'-open' * broken}", *files)))
+    assert result.code == 1 and b"panic: CPU 1: while others start\n" in result.log
+    assert (b"CPU 2 takes part" in result.log) is broken
+
+
 @pytest.mark.heavy
 @pytest.mark.needs("bochs")
 def test_panic_must_stop_the_others():

@@ -4,14 +4,12 @@
  * Source: ACPI Specification, "Root System Description Pointer (RSDP)". */
 #include <kernel/smp.h>
 
-#define TABLE_MAX 0x10000
-
 /* Offsets in the RSDP, and its sizes before and since ACPI 2.0. */
 enum { RSDP_RSDT = 16, RSDP_XSDT = 24, RSDP_OLD = 20, RSDP_NEW = 36 };
 
-/* The first entry of the MADT, the type of those that count, and a flag in them. (Type 9 has the CPUs beyond id 254,
- * which only x2APIC mode can reach.) */
-enum { MADT_FIRST = 44, MADT_LAPIC = 0, CPU_ENABLED = 1 };
+/* The largest table that is looked at; the first entry of the MADT, the type of those that count, and a flag in them.
+ * (Type 9 has the CPUs beyond id 254, which only x2APIC mode can reach.) */
+enum { TABLE_MAX = 0x10000, MADT_FIRST = 44, MADT_LAPIC = 0, CPU_ENABLED = 1 };
 
 static bool checksum_right(const void *table, uint32_t size) {
     uint8_t sum = 0;

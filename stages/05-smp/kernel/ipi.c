@@ -50,7 +50,9 @@ unsigned stop_other_cpus(void) {
         return me;
     }
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
-        if (pcr->presence == CPU_ONLINE && pcr->cpu != me)
+        /* One that is still on its way must not join behind the report: for it the door is closed. */
+        if (!__sync_bool_compare_and_swap(&pcr->presence, CPU_AWAITED, CPU_LEFT_OUT) && pcr->presence == CPU_ONLINE &&
+            pcr->cpu != me)
             ipi_send(pcr->apic_id, ICR_NMI);
     uint64_t end = clock_now() + STOP_TIMEOUT;
     for (struct pcr *pcr = smp_first; pcr; pcr = pcr->next)
