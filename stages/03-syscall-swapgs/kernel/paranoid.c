@@ -34,7 +34,7 @@ void paranoid_set_stacks(void) {
 }
 
 void paranoid(struct trap_frame *frame) {
-    uint64_t *in_use = (uint64_t *)(frame + 1) + 1; /* the last word of this IST stack */
+    uint64_t *in_use = (uint64_t *)(frame + 1) + 1; /* the last word of this IST stack; at first 0, like all of it */
     if ((*in_use)++ || !trap_try(frame))
         trap_panic(frame);
     *in_use = 0;
