@@ -6,7 +6,6 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-import os
 import subprocess
 from functools import lru_cache
 
@@ -19,8 +18,12 @@ pytestmark = pytest.mark.needs("qemu", "grub")
 BUGS = load_bugs()
 every_bug = pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 both_emulators = pytest.mark.parametrize("emulator", EMULATORS)
-# Where a mistake makes the kernel run wild, what it meets depends on the compiler: the symptoms are those of gcc.
-os.environ["CC"] = "gcc"
+
+
+@pytest.fixture(autouse=True)
+def by_gcc(monkeypatch):
+    """Where a mistake makes the kernel run wild, what it meets depends on the compiler: the symptoms are those of gcc."""
+    monkeypatch.setenv("CC", "gcc")
 
 
 @lru_cache(maxsize=None)
