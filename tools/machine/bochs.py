@@ -96,7 +96,7 @@ def run(request: Request) -> Machine:
     (request.folder / "bochsrc").write_text(configuration(request))
     # The kernel that ended well stops in the debugger (port 0x8900), which reads its next command here. A machine that
     # hangs is interrupted, and then there is something in the file of commands that comes in between.
-    (request.folder / "commands").write_text(f'c\nsource "{AFTERWARDS}"\nq\n')
+    (request.folder / "commands").write_text(f'c\nsource {AFTERWARDS}\nq\n')
     (request.folder / AFTERWARDS).write_text("")
     process = launch(request)
     witness = BochsWitness(request, process, again) if request.explain else None

@@ -155,7 +155,7 @@ class BochsWitness(Witness):
         cpus = []
         for number in range(self.request.cpus):
             registers = {name: int(value, 16) for shown, name in SHOWN.items()
-                         for value in re.findall(rf"cpu{number}\.{re.escape(shown)}\S* = 0x([0-9a-f]+)", text)[-1:]}
+                         for value in re.findall(rf"<cpu{number}\.{re.escape(shown)}>\s*\S+ = 0x([0-9a-f]+)", text)[-1:]}
             cpus.append(Standing(number, [registers], self.memory_of(number, registers, image)))
         return Hang(kernel, cpus).explain()
 
