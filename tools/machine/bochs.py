@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 from . import display
+from .records import bochs_fault
 from .run import End, Machine, MachineError, Request, require, start
 from .witness import BochsWitness
 
@@ -22,8 +23,6 @@ SPEED = 1000000
 AFTERWARDS = "afterwards"
 BIOS = Path("/usr/share/bochs/BIOS-bochs-latest")
 VGA_BIOS = Path("/usr/share/bochs/VGABIOS-lgpl-latest")
-# What Bochs notes when nothing handles a fault: which CPU, and its registers.
-TRIPLE_FAULT = re.compile(r"\[CPU(\d+) *\] >>PANIC<< exception\(\): 3rd .*? RIP=([0-9a-f]{16})", re.DOTALL)
 CONFIGURATION = """\
 memory: guest={memory}, host={host_memory}
 cpu: model={model}, count={cpus}, ips={speed}, reset_on_triple_fault=0
@@ -139,9 +138,9 @@ def judge(code: int, folder: Path) -> tuple[End, str]:
                    for path in (folder / "bochs.log", folder / "screen"))
     if "Shutdown port: shutdown requested" in log:
         return End.FAILED, "the kernel panicked, or a self-test failed"
-    reset = TRIPLE_FAULT.search(log)
-    if reset:
-        return End.FAILED, f"the machine reset: a triple fault on CPU {reset[1]} at rip 0x{reset[2]}"
+    fault = bochs_fault(log)
+    if fault:
+        return End.FAILED, f"the machine reset: a triple fault on CPU {fault.cpu} at rip 0x{fault.registers['rip']:016x}"
     panic = re.findall(r">>PANIC<< (.*)", log)
     if panic:
         return End.FAILED, f"Bochs gave up: {panic[-1]}"

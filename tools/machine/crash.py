@@ -9,15 +9,14 @@ from typing import Union
 
 from layers import ROOT
 
-from .address_map import AP_PAGE, PAGE_SIZE
+from .address_map import AP_PAGE
 from .causes import Scene, likely
 from .descriptors import Delivery, error_code
 from .instruction import Code, Instruction
-from .records import NAMES, Fault, Memory, Registers
+from .records import NAMES, UNKNOWN, Fault, Memory, Registers
 from .symbols import Symbols
 
 DOUBLE_FAULT = 8
-UNKNOWN = -1
 
 
 def nothing_there(address: int, size: int) -> int:
@@ -76,27 +75,26 @@ class Explainer:
                  f" (rip {fault.registers['rip']:#x}, rsp {fault.registers['rsp']:#x}{gs_base(fault.registers)})"]
         if fault.error:
             lines.append(f"  error code {fault.error:#x}: {error_code(fault.vector, fault.error)}" + address_of(fault))
-        lines.append(f"  likely cause: {likely(scene) or 'not known; nothing of what is seen says more'}")
-        if reset:
-            lines += self.undelivered(fault)
-        return lines
+        problems, others = self.undelivered(fault) if reset else ([], [])
+        ordinary = fault.ring == 3 or fault.vector not in (UNKNOWN, *NAMES)
+        cause = f"what {fault.name} of ring {fault.ring} needs is not there" if reset and ordinary and problems else likely(scene)
+        lines.append(f"  likely cause: {cause or 'not known; nothing of what is seen says more'}")
+        return lines + problems + others
 
-    def undelivered(self, fault: Fault) -> list[str]:
-        """What came of the attempts to deliver it."""
+    def undelivered(self, fault: Fault) -> tuple[list[str], list[str]]:
+        """Why it could not be delivered; and, where that cannot be seen, what the attempts have led to."""
         delivery = Delivery(fault.registers, self.memory, self.kernel.symbols)
-        lines, problems = [], {}
+        problems: dict[str, list[str]] = {}
         for vector in dict.fromkeys((fault.vector, DOUBLE_FAULT)):
             problem = delivery.problem(vector, fault.ring == 0) if fault.vector != UNKNOWN else ""
             if problem:
                 problems.setdefault(problem, []).append(NAMES.get(vector, ("it",))[0])
-        for problem, names in problems.items():
-            lines.append(f"  no handler for {' and '.join(names)}: {problem}")
-        if not problems:
-            lines += [f"  while it was delivered: {NAMES.get(vector, ('?',))[0]}({error or 0:#x})"
-                      + (f", {error_code(vector, error)}" if error and error_code(vector, error) else "")
-                      for vector, error in dict.fromkeys(fault.nested) if error is not None]
-            lines += [f"  Bochs: {text}" for text in fault.words]
-        return lines
+        if problems:
+            return [f"  no handler for {' and '.join(names)}: {problem}" for problem, names in problems.items()], []
+        attempts = [f"  while it was delivered: {NAMES.get(vector, ('?',))[0]}({error or 0:#x})"
+                    + (f", {error_code(vector, error)}" if error and error_code(vector, error) else "")
+                    for vector, error in dict.fromkeys(fault.nested) if error is not None]
+        return [], attempts + [f"  Bochs: {text}" for text in fault.words]
 
 
 def headline(fault: Fault, scene: Scene) -> str:
@@ -134,14 +132,3 @@ def cpu_of(fault: Fault, cpus: list[Registers]) -> Union[int, None]:
         if (registers["rip"], registers["rsp"]) == (fault.registers["rip"], fault.registers["rsp"]):
             return number
     return None
-
-
-def stack_words(memory: Memory, rsp: int, count: int = PAGE_SIZE // 8) -> list[int]:
-    """The words of a stack from RSP up, as far as there are any."""
-    words = []
-    try:
-        for place in range(count):
-            words.append(memory(rsp + 8 * place, 8))
-    except LookupError:
-        pass
-    return words

@@ -117,7 +117,7 @@ class Delivery:
             return ""
         except LookupError:
             where = kind_of_stack(rsp, self.symbols)
-            return f"its stack, {name} = {rsp:#x}, is not mapped ({where})"
+            return f"the stack for its frame, {name}, is at {rsp:#x}, where no memory is mapped: {where}"
 
     def stack(self, number: int, same_ring: bool) -> tuple[Union[int, None], str]:
         tss = self.registers.get("tr_base", 0)
@@ -125,4 +125,4 @@ class Delivery:
             return self.memory(tss + 36 + 8 * (number - 1), 8), f"IST {number}"
         if not same_ring:
             return self.memory(tss + 4, 8), "tss.rsp0"
-        return self.registers.get("rsp"), "RSP, for it has no IST stack,"
+        return self.registers.get("rsp"), "the one in use (its gate names no IST stack)"

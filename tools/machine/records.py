@@ -19,6 +19,7 @@ NAMES = {
 VECTORS = {name: vector for vector, (name, _) in NAMES.items()}
 WITH_ERROR_CODE = (8, 10, 11, 12, 13, 14, 17)
 WITH_SELECTOR = (10, 11, 12, 13)
+UNKNOWN = -1            # a vector that nobody has noted
 Registers = dict[str, int]
 # Reads a number of so many bytes at a linear address, or raises LookupError.
 Memory = Callable[[int, int], int]
@@ -116,7 +117,6 @@ def qemu_faults(log: str) -> list[Fault]:
 
 # Bochs
 
-BOCHS_LINE = re.compile(r"^\d+[iedp]\[CPU(\d+) *\] (.*)$", re.MULTILINE)
 BOCHS_FLAGS = {"if": 9, "df": 10, "nt": 14, "ac": 18, "tf": 8}
 
 
@@ -124,7 +124,7 @@ def bochs_registers(text: str) -> Registers:
     """The dump that Bochs writes when it gives up."""
     found = {}
     for name in GENERAL:
-        value = hexadecimal(rf"\b{name} *=(?:0x)?([0-9a-f]+)", text)
+        value = hexadecimal(rf"\b{name} *= *(?:0x)?([0-9a-f]+)", text)
         if value is None and name[0] == "R":
             value = hexadecimal(rf"\bE{name[1:]}=([0-9a-f]+)", text)
         if value is not None:
@@ -139,21 +139,23 @@ def bochs_registers(text: str) -> Registers:
 
 
 def bochs_fault(log: str) -> Union[Fault, None]:
-    """The fault that ended a run. The log of an explaining run (`debug: cpuN=report`) has its vector and error code;
-    without them, the vector is unknown: -1."""
-    ended = re.search(r"^\d+p\[CPU(\d+) *\] >>PANIC<< exception\(\): 3rd", log, re.MULTILINE)
+    """The fault that ended a run: all that its CPU has said at its last moment. Behind the panic Bochs dumps the
+    registers of CPU 0, whichever CPU it was. The log of an explaining run (`debug: cpuN=report`) has the vector and the
+    error code as well; without them, the vector is unknown."""
+    ended = re.search(r"^(\d+)p\[CPU(\d+) *\] >>PANIC<< exception\(\): 3rd", log, re.MULTILINE)
     if not ended:
         return None
-    cpu = int(ended[1])
-    time = log[log.rindex("\n", 0, ended.start()) + 1:].split("p[")[0]     # all of it happens at one time
-    lines = [text for number, text in re.findall(rf"^{time}[ied]\[CPU(\d+) *\] (.*)$", log[:ended.start()], re.MULTILINE)
-             if int(number) == cpu]
-    raised = [(int(vector, 16), int(error, 16)) for vector, error in
-              re.findall(r"^exception\(0x([0-9a-f]+)\): error_code=([0-9a-f]+)$", "\n".join(lines), re.MULTILINE)]
-    words = list(dict.fromkeys(line for line in re.findall(rf"^{time}e\[CPU{cpu} *\] (.*)$", log, re.MULTILINE)))
-    registers = bochs_registers(log[ended.start():])
-    (vector, error), nested = (raised[0], raised[1:]) if raised else ((-1, None), [])
-    return Fault(vector, error if vector in WITH_ERROR_CODE else None, registers, cpu, nested, words)
+    said = re.findall(rf"^{ended[1]}([ied])\[CPU{ended[2]} *\] (.*)$", log[:ended.start()], re.MULTILINE)
+    text = "\n".join(line for _, line in said)
+    raised = list(re.finditer(r"^exception\(0x([0-9a-f]+)\): error_code=([0-9a-f]+)$", text, re.MULTILINE))
+    chain = [(int(match[1], 16), int(match[2], 16)) for match in raised]
+    registers = bochs_registers(text)
+    walked = re.findall(r"page walk for address 0x([0-9a-f]+)", text[:raised[0].start()]) if raised else []
+    if walked:      # CR2 is that of the last #PF, and this is where the first one struck
+        registers["cr2"] = int(walked[-1], 16)
+    words = list(dict.fromkeys(line for kind, line in said if kind == "e"))
+    (vector, error), nested = (chain[0], chain[1:]) if chain else ((UNKNOWN, None), [])
+    return Fault(vector, error if vector in WITH_ERROR_CODE else None, registers, int(ended[2]), nested, words)
 
 
 # The kernel
