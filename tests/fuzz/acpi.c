@@ -19,7 +19,7 @@
 #define PROT_READ_ 1
 #define PROT_BOTH_ 3
 
-#define ROOM     0x40000 /* bytes of physical memory that there are */
+#define ROOM     0x14000 /* bytes of physical memory that there are */
 #define HEADER   44      /* of the input, before the tables */
 #define ID_PLACE 3       /* in an entry of type 0 */
 
@@ -109,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!firmware)
         firmware = mmap(NULL, ROOM, PROT_BOTH_, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(firmware != MAP_FAILED);
-    if (size < HEADER || size > HEADER + ROOM)
+    if (size < HEADER || size - HEADER > ROOM)
         return 0;
     try(data, size, false);
     try(data, size, true);

@@ -171,12 +171,22 @@ def of_formats() -> None:
     keep("printk", "text", b"\x80hello one two\0" + numbers[0] + b"\x80\0" + numbers[1])
 
 
+def of_edges() -> None:
+    """What no boot hands over, and chance takes long to come to: lengths about a limit."""
+    for size in (2799, 2800, 2801):
+        keep("arguments", f"of-{size}-bytes", (b"ab 'c' \"d e\" " * 300)[:size])
+    input = bytearray((CORPUS / "acpi/bochs-14").read_bytes())
+    input[input.index(b"APIC") + 4] = 20
+    keep("acpi", "madt-of-20-bytes", bytes(input))
+
+
 def main() -> None:
     for target in ("qemu-bios", "qemu-efi", "bochs"):
         with tempfile.TemporaryDirectory() as folder:
             of_bochs(Path(folder)) if target == "bochs" else of_qemu(Path(folder), target.partition("-")[2])
     of_programs()
     of_formats()
+    of_edges()
 
 
 if __name__ == "__main__":

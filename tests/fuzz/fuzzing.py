@@ -26,7 +26,7 @@ COVERING = ["-fsanitize=fuzzer", "-fprofile-instr-generate", "-fcoverage-mapping
 # The tables of a firmware need not be aligned, and the kernel reads them as they lie. x86 does not mind; C does.
 EXTRA = {"acpi": ["-fno-sanitize=alignment"]}
 LONGEST_INPUT = 10240   # boot information under UEFI takes 8 KiB
-SLOWEST = 10            # seconds for one input: more is a loop without an end
+SLOWEST = 3             # seconds for one input: more is a loop without an end
 # The kernel frees nothing at its end, and a leak checker would want to trace the process.
 ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
 
@@ -67,17 +67,18 @@ def build(target: str, folder: Path, how: list[str] = FUZZING, mutant: Union[Mut
     return program
 
 
-def command_of(program: Path, seconds: float, found: Path) -> list[str]:
+def command_of(program: Path, seconds: float, found: Path, seed: int = 0) -> list[str]:
     """What it finds on the way goes to `found`, what makes it fail beside it. The corpus in the tree stays as it is."""
     target = program.name
     found.mkdir(parents=True, exist_ok=True)
     corpus = [str(CORPUS / target)] if (CORPUS / target).is_dir() else []
     return [str(program), f"-max_total_time={max(1, round(seconds))}", f"-max_len={LONGEST_INPUT}", f"-timeout={SLOWEST}",
-            "-use_value_profile=1", "-print_final_stats=1", f"-artifact_prefix={found.parent}/", str(found), *corpus]
+            f"-seed={seed}", "-use_value_profile=1", "-print_final_stats=1", f"-artifact_prefix={found.parent}/", str(found), *corpus]
 
 
-def run(program: Path, seconds: float, found: Path) -> Result:
-    done = subprocess.run(command_of(program, seconds, found), env=ENVIRONMENT, capture_output=True, text=True, errors="replace")
+def run(program: Path, seconds: float, found: Path, seed: int = 0) -> Result:
+    """With a seed of our own the run repeats; with 0 it is another one each time."""
+    done = subprocess.run(command_of(program, seconds, found, seed), env=ENVIRONMENT, capture_output=True, text=True, errors="replace")
     return read_result(done.returncode == 0, done.stderr)
 
 
