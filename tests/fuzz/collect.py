@@ -175,9 +175,13 @@ def of_edges() -> None:
     """What no boot hands over, and chance takes long to come to: lengths about a limit."""
     for size in (2799, 2800, 2801):
         keep("arguments", f"of-{size}-bytes", (b"ab 'c' \"d e\" " * 300)[:size])
-    input = bytearray((CORPUS / "acpi/bochs-14").read_bytes())
-    input[input.index(b"APIC") + 4] = 20
-    keep("acpi", "madt-of-20-bytes", bytes(input))
+    keep("arguments", "backslash-at-the-end", b"hello \\")
+    input = (CORPUS / "acpi/bochs-14").read_bytes()
+    madt = input.index(b"APIC")
+    for name, place, value in (("madt-of-20-bytes", madt + 4, 20), ("madt-that-cuts-an-entry", madt + 4, 49),
+                               ("entry-of-0-bytes", madt + 45, 0),
+                               ("entry-of-6-bytes", madt + 45, 6), ("entry-of-200-bytes", madt + 45, 200)):
+        keep("acpi", name, input[:place] + bytes([value]) + input[place + 1:])
 
 
 def main() -> None:
