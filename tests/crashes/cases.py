@@ -106,7 +106,7 @@ CRASHES = [
           ("time-out", r"CPU 0: waits for the lock console_lock \(0x[0-9a-f]+\) \(next 2, called 0\), IF=0, at .*lock.h:\d+|"
            r"CPU 0: waits for the lock console_lock .*next \d+, called \d+\), IF=0, at .*lock.h:\d+",
            r"called from kernel_main\+0x", "likely cause: the lock console_lock .* takes it a second time"),
-          "hang.Hang.locks", options=("--timeout", "6"), code=124),
+          "hang.Hang.locks", code=124),
     Crash("locks-crosswise", "05", "kernel/main.c",
           (("    program_init(info);", "    extern struct lock one, other; extern volatile int ready; lock_acquire(&one); ready = 1;\n"
             "    while (ready < 2) pause();\n    lock_acquire(&other);\n    program_init(info);"),
@@ -115,15 +115,15 @@ CRASHES = [
             "    sched_init();  "),
            ("_Noreturn void kernel_main", "struct lock one, other; volatile int ready;\n\n_Noreturn void kernel_main")),
           ("time-out", "CPU 0: waits for the lock other", "CPU 1: waits for the lock one", "likely cause: a deadlock: "),
-          "hang.Hang.locks", options=("--cpus", "2", "--timeout", "9"), code=124),
+          "hang.Hang.locks", options=("--cpus", "2"), code=124),
     Crash("nobody-ticks", "04", "kernel/main.c", (("    clock_start_ticks();", "    (void)clock_start_ticks;"),),
           ("time-out", "CPU 0: halted, IF=1, at .*sched_idle", "likely cause: .* a wake-up was lost"),
-          "hang.Hang.all_halted", options=("--timeout", "6"), modules=("nap",), code=124),
+          "hang.Hang.all_halted", modules=("nap",), code=124),
     Crash("halt-without-sti", "04", "kernel/sched.c", (('"sti; hlt"', '"hlt"'),),
           ("time-out", "CPU 0: halted, IF=0, at .*sched_idle", r"likely cause: .*halted with interrupts off \(IF=0\)"),
-          "hang.Hang.all_halted", options=("--timeout", "6"), modules=("nap",), code=124),
+          "hang.Hang.all_halted", modules=("nap",), code=124),
     Crash("wait-with-interrupts-off", *in_main("05", "static volatile int ready; cli(); while (!ready) pause();"),
           ("time-out", r"CPU 0: goes round a loop that reads ready\S* \(0x[0-9a-f]+\), IF=0",
            r"likely cause: CPU 0 waits for ready\S* \(0x[0-9a-f]+\) to change with interrupts off"),
-          "hang.Hang.waits_without_interrupts", options=("--timeout", "6"), code=124),
+          "hang.Hang.waits_without_interrupts", code=124),
 ]

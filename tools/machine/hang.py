@@ -136,10 +136,14 @@ class Hang:
     def calls(self, cpu: Standing) -> list[str]:
         """Who called, by the frame pointers; the code below an interrupt is not followed."""
         found: list[str] = []
-        rbp = cpu.now["rbp"]
-        if cpu.in_program or not self.kernel.is_code(cpu.now["rip"]):
+        rip, rbp = cpu.now["rip"], cpu.now["rbp"]
+        if cpu.in_program or not self.kernel.is_code(rip):
             return found
         try:
+            executed = self.kernel.code.between(self.kernel.function(rip)[1], rip)
+            top = cpu.memory(cpu.now["rsp"], 8)
+            if not any(one.text == "push rbp" for one in executed) and self.kernel.is_code(top):
+                found.append(self.kernel.names.describe(top, top - 1))      # a function that makes no frame
             while len(found) < MOST_CALLS and rbp >= DIRECT_BASE and not rbp % 8:
                 caller = cpu.memory(rbp + 8, 8)
                 if not self.kernel.is_code(caller):

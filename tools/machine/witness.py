@@ -12,6 +12,7 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Callable
 
+from .address_map import DIRECT_BASE, PAGE_SIZE
 from .crash import Explainer, Kernel, cpu_of, find_record
 from .hang import Hang, Standing
 from .qmp import Qmp
@@ -96,7 +97,6 @@ class QemuWitness(Witness):
 SHOWN = {**{name.upper(): name for name in "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip".split()},
          "EFLAGS": "rflags", "CS.selector": "cs", "SS.selector": "ss", "CR0": "cr0", "CR2": "cr2", "CR3": "cr3",
          "CR4": "cr4", "GS.base": "gs_base", "activity_state": "halted"}
-DIRECT = 0xffff800000000000
 DIRECT_SHOWN = 0x400000     # bytes of the direct window that are looked at: PCRs and tasks of the start lie there
 PATIENCE = 10               # seconds for Bochs to answer
 LONGEST_REPEAT = 120        # seconds for the explaining run
@@ -144,9 +144,10 @@ class BochsWitness(Witness):
             pass
 
     def explain_hang(self, kernel: Kernel) -> list[str]:
-        image = kernel.symbols["image_start"] | 0xffffffff80000000, kernel.symbols["image_end"]
+        guard = kernel.symbols["boot_stack_guard"]      # a page that is not mapped, in the midst of the image
+        parts = {"image": (kernel.symbols["text_start"], guard), "boot": (guard + PAGE_SIZE, kernel.symbols["image_end"])}
         folder = self.request.folder
-        (folder / "afterwards").write_text("".join(self.questions(number, image) for number in range(self.request.cpus)))
+        (folder / "afterwards").write_text("".join(self.questions(number, parts) for number in range(self.request.cpus)))
         self.process.send_signal(signal.SIGINT)
         deadline = time.monotonic() + PATIENCE
         while self.process.poll() is None and time.monotonic() < deadline:
@@ -156,17 +157,18 @@ class BochsWitness(Witness):
         for number in range(self.request.cpus):
             registers = {name: int(value, 16) for shown, name in SHOWN.items()
                          for value in re.findall(rf"<cpu{number}\.{re.escape(shown)}>\s*\S+ = 0x([0-9a-f]+)", text)[-1:]}
-            cpus.append(Standing(number, [registers], self.memory_of(number, registers, image)))
+            cpus.append(Standing(number, [registers], self.memory_of(number, registers, parts)))
         return Hang(kernel, cpus).explain()
 
-    def questions(self, number: int, image: tuple[int, int]) -> str:
+    def questions(self, number: int, parts: dict[str, tuple[int, int]]) -> str:
         shows = "".join(f'show "cpu{number}.{name}"\n' for name in SHOWN)
-        return (f"set $cpu={number}\n{shows}" f'writemem "image.{number}" {image[0]:#x} {image[1] - image[0]:#x}\n'
-                f'writemem "direct.{number}" {DIRECT:#x} {DIRECT_SHOWN:#x}\n'
+        image = "".join(f'writemem "{name}.{number}" {start:#x} {end - start:#x}\n' for name, (start, end) in parts.items())
+        return (f'set $cpu={number}\n{shows}{image}writemem "direct.{number}" {DIRECT_BASE:#x} {DIRECT_SHOWN:#x}\n'
                 f'writemem "stack.{number}" rsp 0x4000-(rsp&0x3fff)\n')
 
-    def memory_of(self, number: int, registers: Registers, image: tuple[int, int]) -> Memory:
-        starts = {"image": image[0], "direct": DIRECT, "stack": registers.get("rsp", 0)}
+    def memory_of(self, number: int, registers: Registers, parts: dict[str, tuple[int, int]]) -> Memory:
+        starts = {**{name: start for name, (start, _) in parts.items()}, "direct": DIRECT_BASE,
+                  "stack": registers.get("rsp", 0)}
         folder = self.request.folder
         regions = [(start, (folder / f"{name}.{number}").read_bytes()) for name, start in starts.items()
                    if (folder / f"{name}.{number}").is_file()]
