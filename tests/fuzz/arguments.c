@@ -65,7 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         CHECK(!memcmp(arguments.text, text, wanted_size));
         quote(quoted);
         if (!arguments_parse(&again, quoted))
-            CHECK(again.count == arguments.count && again.size == wanted_size && !memcmp(again.text, text, wanted_size));
+            CHECK(again.count == arguments.count && again.size == wanted_size &&
+                  !memcmp(again.text, text, wanted_size));
         arguments_join(&arguments);
         /* mutant kernel/arguments.c: i + 1 < arguments->size => i < arguments->size */
         CHECK(!wanted_size || !arguments.text[wanted_size - 1]);

@@ -16,7 +16,8 @@ static void check_tags(const struct multiboot2_info *info, uint32_t type) {
         look_at(tag, tag->size);
         at = start + ((tag->size + 7ul) & ~7ul);
         /* mutant kernel/multiboot2.c: && tag->size >= least_size[type] => */
-        const char *string = type == MULTIBOOT2_MODULE ? ((const struct multiboot2_module *)tag)->string : (const char *)(tag + 1);
+        const char *string =
+            type == MULTIBOOT2_MODULE ? ((const struct multiboot2_module *)tag)->string : (const char *)(tag + 1);
         /* mutant kernel/multiboot2.c: c < end; c++ => c <= end; c++ */
         const char *found = multiboot2_string(tag, string);
         CHECK(!*found || (found == string && memchr(string, 0, (size_t)((const char *)start + tag->size - string))));

@@ -10,13 +10,14 @@ from typing import Union
 from layers import ROOT
 
 from .address_map import AP_PAGE
-from .causes import Scene, likely
+from .causes import likely
 from .descriptors import Delivery, error_code
 from .instruction import Code, Instruction
 from .records import NAMES, UNKNOWN, Fault, Memory, Registers
+from .scene import Scene
 from .symbols import Symbols
 
-DOUBLE_FAULT = 8
+DOUBLE_FAULT, PAGE_FAULT = 8, 14
 
 
 def nothing_there(address: int, size: int) -> int:
@@ -73,7 +74,7 @@ class Explainer:
         scene = self.scene(fault)
         lines = [headline(fault, scene), f"  at {self.kernel.place(fault.registers['rip']) or 'no code of the kernel'}"
                  f" (rip {fault.registers['rip']:#x}, rsp {fault.registers['rsp']:#x}{gs_base(fault.registers)})"]
-        if fault.error:
+        if fault.error or fault.vector == PAGE_FAULT and fault.error is not None:
             lines.append(f"  error code {fault.error:#x}: {error_code(fault.vector, fault.error)}" + address_of(fault))
         problems, others = self.undelivered(fault) if reset else ([], [])
         ordinary = fault.ring == 3 or fault.vector not in (UNKNOWN, *NAMES)
@@ -108,7 +109,7 @@ def headline(fault: Fault, scene: Scene) -> str:
 
 
 def address_of(fault: Fault) -> str:
-    return f", address {fault.registers['cr2']:#x}" if fault.vector == 14 and "cr2" in fault.registers else ""
+    return f", address {fault.registers['cr2']:#x}" if fault.vector == PAGE_FAULT and "cr2" in fault.registers else ""
 
 
 def gs_base(registers: Registers) -> str:
