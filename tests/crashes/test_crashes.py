@@ -31,7 +31,8 @@ def command_of(crash: Crash, emulator: str) -> list[str]:
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess:
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=300)
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                          timeout=300)
 
 
 @pytest.mark.parametrize("crash, emulator", RUNS)

@@ -59,7 +59,8 @@ def build(target: str, folder: Path, how: list[str] = FUZZING, mutant: Union[Mut
     lay_sources(folder / "src", mutant)
     program = folder / target
     includes = [f"-I{ROOT / 'tests/unit/stubs'}", f"-I{folder / 'src'}", f"-I{ROOT / 'tests'}"]
-    command = ["clang", *CFLAGS, *how, *EXTRA.get(target, []), *(["-w"] if mutant else []), *includes, "-o", str(program),
+    quiet = ["-w"] if mutant else []
+    command = ["clang", *CFLAGS, *how, *EXTRA.get(target, []), *quiet, *includes, "-o", str(program),
                str(HERE / f"{target}.c")]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
@@ -72,13 +73,15 @@ def command_of(program: Path, seconds: float, found: Path, seed: int = 0) -> lis
     target = program.name
     found.mkdir(parents=True, exist_ok=True)
     corpus = [str(CORPUS / target)] if (CORPUS / target).is_dir() else []
-    return [str(program), f"-max_total_time={max(1, round(seconds))}", f"-max_len={LONGEST_INPUT}", f"-timeout={SLOWEST}",
-            f"-seed={seed}", "-use_value_profile=1", "-print_final_stats=1", f"-artifact_prefix={found.parent}/", str(found), *corpus]
+    return [str(program), f"-max_total_time={max(1, round(seconds))}", f"-max_len={LONGEST_INPUT}",
+            f"-timeout={SLOWEST}", f"-seed={seed}", "-use_value_profile=1", "-print_final_stats=1",
+            f"-artifact_prefix={found.parent}/", str(found), *corpus]
 
 
 def run(program: Path, seconds: float, found: Path, seed: int = 0) -> Result:
     """With a seed of our own the run repeats; with 0 it is another one each time."""
-    done = subprocess.run(command_of(program, seconds, found, seed), env=ENVIRONMENT, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(command_of(program, seconds, found, seed), env=ENVIRONMENT, capture_output=True, text=True,
+                          errors="replace")
     return read_result(done.returncode == 0, done.stderr)
 
 

@@ -1,5 +1,5 @@
-# The likely cause of a fault in one sentence, concluded from what is seen: vector, error code, the instruction at RIP and
-# its operands, CR2, control registers, the stack, and memory where it can be read. A new kind of fault is a new rule.
+# The likely cause of a fault in one sentence, concluded from what is seen: vector, error code, the instruction at RIP
+# and its operands, CR2, control registers, the stack, and memory where it can be read. A new kind of fault is a new rule.
 # Used by tools/machine/crash.py.
 # SPDX-License-Identifier: MIT
 #
@@ -40,7 +40,9 @@ def invalid_opcode(scene: Scene) -> str:
 
 def no_fpu(scene: Scene) -> str:
     cr0 = scene.registers.get("cr0", 0)
-    return f"an FPU or SSE instruction while CR0.{'EM' if cr0 & CR0_EM else 'TS'} is set" if cr0 & (CR0_EM | CR0_TS) else ""
+    if not cr0 & (CR0_EM | CR0_TS):
+        return ""
+    return f"an FPU or SSE instruction while CR0.{'EM' if cr0 & CR0_EM else 'TS'} is set"
 
 
 def double_fault(scene: Scene) -> str:
@@ -49,15 +51,18 @@ def double_fault(scene: Scene) -> str:
     if in_guard(cr2, scene.symbols):
         return (f"a kernel stack overflow: {cr2:#x} is in a stack's guard page, and RSP is {rsp:#x}; the #PF found no "
                 "room for its frame and became #DF")
-    if not (kind_of_stack(rsp, scene.symbols).endswith("stack") or is_top(rsp)) or "no kernel" in kind_of_stack(rsp, scene.symbols):
-        return f"an exception found no stack: RSP is {rsp:#x}, {kind_of_stack(rsp, scene.symbols)}"
+    kind = kind_of_stack(rsp, scene.symbols)
+    if kind not in ("the boot stack", "a kernel stack") and not is_top(rsp):
+        return f"an exception found no stack: RSP is {rsp:#x}, {kind}"
     return ""
 
 
 def divide(scene: Scene) -> str:
     operand = scene.instruction.operands[0] if scene.instruction.text else ""
     value = scene.instruction.value(operand, scene.registers)
-    return f"`{scene.instruction.text}` with {operand} = {value:#x}" if value is not None else "a division by 0, or too large a result"
+    if value is None:
+        return "a division by 0, or too large a result"
+    return f"`{scene.instruction.text}` with {operand} = {value:#x}"
 
 
 def debug(scene: Scene) -> str:

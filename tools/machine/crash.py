@@ -78,7 +78,9 @@ class Explainer:
             lines.append(f"  error code {fault.error:#x}: {error_code(fault.vector, fault.error)}" + address_of(fault))
         problems, others = self.undelivered(fault) if reset else ([], [])
         ordinary = fault.ring == 3 or fault.vector not in (UNKNOWN, *NAMES)
-        cause = f"what {fault.name} of ring {fault.ring} needs is not there" if reset and ordinary and problems else likely(scene)
+        cause = likely(scene)
+        if reset and ordinary and problems:
+            cause = f"what {fault.name} of ring {fault.ring} needs is not there"
         lines.append(f"  likely cause: {cause or 'not known; nothing of what is seen says more'}")
         return lines + problems + others
 

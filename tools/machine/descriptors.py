@@ -109,7 +109,8 @@ class Delivery:
         try:
             rsp, name = self.stack(number, same_ring)
         except LookupError:
-            return f"the TSS at {self.registers.get('tr_base', 0):#x} cannot be read (TR is {self.registers.get('tr', 0):#x})"
+            base, selector = self.registers.get("tr_base", 0), self.registers.get("tr", 0)
+            return f"the TSS at {base:#x} cannot be read (TR is {selector:#x})"
         if rsp is None:
             return ""
         try:

@@ -59,7 +59,7 @@ class Standing:
         return next((one for one in self.loop if one.operand and one.mnemonic in ("mov", "cmp", "test")), None)
 
     def lock(self, kernel: Kernel) -> Union[int, None]:
-        """The ticket lock that it waits for: `called` is read in a loop with a PAUSE, by code that lock.h has inlined."""
+        """The ticket lock that it waits for: `called` is read in a loop with a PAUSE, in code of lock.h."""
         read = self.watched()
         if not (self.spins and self.pauses and read):
             return None
@@ -158,7 +158,8 @@ class Hang:
 
     def cause(self) -> str:
         rules = (self.locks, self.all_halted, self.waits_without_interrupts, self.program, self.loops)
-        return next(filter(None, (rule() for rule in rules)), "not known: at least one CPU makes progress; is it only slow?")
+        found = next(filter(None, (rule() for rule in rules)), "")
+        return found or "not known: at least one CPU makes progress; is it only slow?"
 
     def locks(self) -> str:
         wanted: dict[int, list[Standing]] = {}
@@ -175,7 +176,8 @@ class Hang:
         others = [cpu for cpu in self.cpus if cpu not in waiting and not cpu.halted]
         name = self.name_of(lock)
         if others:
-            return f"the lock {name} is held, and nobody releases it: perhaps CPU {others[0].number} has it, which does not come to an end"
+            return (f"the lock {name} is held, and nobody releases it: perhaps CPU {others[0].number} has it, which does "
+                    "not come to an end")
         return (f"the lock {name} is held, and nobody else runs who could release it: "
                 f"CPU {waiting[0].number} takes it a second time, or somebody has left without releasing it")
 
@@ -189,8 +191,9 @@ class Hang:
         deaf = [cpu.number for cpu in self.cpus if not cpu.interrupts]
         which = "the CPU is" if len(self.cpus) == 1 else "all CPUs are"
         if len(deaf) == len(self.cpus):
-            return f"{which} halted with interrupts off (IF=0): only an NMI could wake them; is a `sti` missing before `hlt`?"
-        return (f"{which} halted and wait{'s' if len(self.cpus) == 1 else ''} for an interrupt: a wake-up was lost, or nobody is left to "
+            return (f"{which} halted with interrupts off (IF=0), and only an NMI could wake it; "
+                    "is a `sti` missing before `hlt`?")
+        return (f"{which} halted, with interrupts on, and none comes: a wake-up was lost, or nobody is left to "
                 "send one (a timer that does not tick, a task that is in no queue)")
 
     def waits_without_interrupts(self) -> str:
@@ -208,7 +211,8 @@ class Hang:
         if not running:
             return ""
         if not running[0].interrupts:
-            return f"CPU {running[0].number} runs a program with interrupts off (IF=0): no timer can take the CPU from it"
+            return (f"CPU {running[0].number} runs a program with interrupts off (IF=0): "
+                    "no timer can take the CPU from it")
         return "a program does not end; the kernel waits for it"
 
     def loops(self) -> str:

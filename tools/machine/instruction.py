@@ -1,5 +1,5 @@
-# The instruction at an address of the kernel, and what its operands come to: the address that it touches, the value that
-# it moves. Only the part of the ELF file that is asked for is disassembled, so it takes no time worth naming.
+# The instruction at an address of the kernel, and what its operands come to: the address that it touches, the value
+# that it moves. Only the part of the ELF file that is asked for is disassembled, so it takes no time worth naming.
 # Used by tools/machine/crash.py and tools/machine/hang.py. Needs objdump, or LLVM's.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .run import disassembler
 LINE = re.compile(r"^\s*([0-9a-f]+): *\t(.*)$", re.MULTILINE)
 MEMORY = re.compile(r"(?:\b([cdefgs]s):)?(?:\[([^\]]+)\]|(?<=[cdefgs]s:)(0x[0-9a-f]+))")
 TERM = re.compile(r"([+-]?)(0x[0-9a-f]+|\d+|[a-z]\w*)(?:\*(\d))?")
+PREFIXES = ("rep", "repz", "repe", "repnz", "lock", "cs", "ds", "data16", "notrack", "rex.w")
 PUSHES = ("push", "pushf", "pushfq", "call", "int", "int3", "enter")
 POPS = ("pop", "popf", "popfq", "ret", "iretq", "retfq", "lretq", "leave")
 LONGEST = 15            # bytes of an instruction
@@ -34,7 +35,7 @@ class Instruction:
     def words(self) -> list[str]:
         """The mnemonic behind its prefixes, and what follows."""
         words = self.text.split()
-        while len(words) > 1 and words[0] in ("rep", "repz", "repe", "repnz", "lock", "cs", "ds", "data16", "notrack", "rex.w"):
+        while len(words) > 1 and words[0] in PREFIXES:
             words = words[1:]
         return words or [""]
 
@@ -86,7 +87,8 @@ class Instruction:
 
     def value(self, operand: str, registers: Registers) -> Union[int, None]:
         """A register by any of its names of 16, 32 and 64 bits."""
-        for name, width in ((operand, 64), (re.sub(r"^e", "r", operand), 32), (f"r{operand}", 16), (operand.rstrip("wd"), 32)):
+        names = (operand, 64), (re.sub(r"^e", "r", operand), 32), (f"r{operand}", 16), (operand.rstrip("wd"), 32)
+        for name, width in names:
             if name in registers:
                 return registers[name] & ((1 << width) - 1)
         return None

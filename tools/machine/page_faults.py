@@ -1,5 +1,5 @@
-# The likely cause of a #PF in one sentence, concluded from CR2, the error code, the instruction, GS base and page tables.
-# Used by tools/machine/causes.py.
+# The likely cause of a #PF in one sentence, concluded from CR2, the error code, the instruction, GS base and page
+# tables. Used by tools/machine/causes.py.
 # SPDX-License-Identifier: MIT
 #
 # Source: SDM 3A, "Page-Fault Exceptions".
@@ -31,7 +31,8 @@ def reserved_bit(scene: Scene) -> str:
                 "set NXE on this CPU before it loads these page tables")
     if found:
         return f"the {found[0]} entry {found[1]:#x} on the way to {scene.registers['cr2']:#x} has a reserved bit set"
-    return "a page-table entry on the way to CR2 has a bit set that is reserved (above the CPU's physical addresses, say)"
+    return ("a page-table entry on the way to CR2 has a bit set that is reserved "
+            "(above the CPU's physical addresses, say)")
 
 
 def find_reserved(scene: Scene) -> Union[tuple[str, int], None]:
@@ -57,8 +58,8 @@ def fetch(scene: Scene) -> str:
     rip, cr2 = registers["rip"], registers["cr2"]
     if not error & FETCH and not rip <= cr2 < rip + 15 or error & WRITE:
         return ""
-    if scene.before.mnemonic == "mov" and scene.before.operands[0] == "cr3" or scene.within(rip, "text_start", "text_end") \
-            and not error & PRESENT:
+    loaded = scene.before.mnemonic == "mov" and scene.before.operands[0] == "cr3"
+    if loaded or scene.within(rip, "text_start", "text_end") and not error & PRESENT:
         return (f"CR3 was loaded with {registers['cr3']:#x}, and those page tables do not map the code that executes: "
                 "not a page table, or one without the kernel's half")
     if rip < PAGE_SIZE:
@@ -100,8 +101,11 @@ def wrong_gs(scene: Scene) -> str:
     base = scene.registers.get("gs_base", scene.registers["cr2"] - offset & (1 << 64) - 1)
     if base < USER_TOP:
         whose = "0, which no PCR has" if base == 0 else f"{base:#x}, a program's"
-        return f"the kernel uses gs: while GS base is {whose}: a swapgs is missing on this way, or there is one too many"
-    return f"the kernel uses gs: while GS base is {base:#x}, where no PCR is" if scene.registers["cr2"] == base + offset else ""
+        return (f"the kernel uses gs: while GS base is {whose}: a swapgs is missing on this way, "
+                "or there is one too many")
+    if scene.registers["cr2"] != base + offset:
+        return ""
+    return f"the kernel uses gs: while GS base is {base:#x}, where no PCR is"
 
 
 def read_only(scene: Scene) -> str:
@@ -147,5 +151,6 @@ def unmapped(scene: Scene) -> str:
     if cr2 < USER_TOP:
         return f"ring 0 follows a pointer into ring 3's addresses, where no page is ({cr2:#x}){by_operand(scene)}"
     if in_guard(cr2, scene.symbols):
-        return f"{cr2:#x} is in the guard page below a kernel stack, and not the one in use: a pointer to a stack runs off it"
+        return (f"{cr2:#x} is in the guard page below a kernel stack, and not the one in use: "
+                "a pointer to a stack runs off it")
     return f"no page is mapped at {cr2:#x}{by_operand(scene)}: a wild pointer, or memory that was never mapped"

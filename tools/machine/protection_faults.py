@@ -1,5 +1,5 @@
-# The likely cause of a #GP, #SS, #NP or #TS in one sentence, concluded from the instruction, its operands, the error code
-# and the descriptors. Used by tools/machine/causes.py.
+# The likely cause of a #GP, #SS, #NP or #TS in one sentence, concluded from the instruction, its operands, the error
+# code and the descriptors. Used by tools/machine/causes.py.
 # SPDX-License-Identifier: MIT
 #
 # Source: SDM 2, the exceptions of each instruction.
@@ -35,15 +35,16 @@ def bad_gate(scene: Scene) -> str:
 def load_task_register(scene: Scene) -> str:
     if scene.instruction.mnemonic != "ltr":
         return ""
-    selector = (scene.fault.error or 0) & ~7 or scene.instruction.value(scene.instruction.operands[0], scene.registers) or 0
+    operand = scene.instruction.value(scene.instruction.operands[0], scene.registers)
+    selector = (scene.fault.error or 0) & ~7 or operand or 0
     limit = scene.registers.get("gdt_limit")
     if limit is not None and selector + 7 <= limit < selector + 15:
         return (f"the TSS descriptor is 16 bytes in 64-bit mode, at {selector:#x} to {selector + 15:#x}, "
                 f"and the GDT ends at {limit:#x}: it has room for 8")
     high = scene.read(scene.registers.get("gdt_base", 0) + selector + 8)
     if high is not None and high >> 40 & 31:
-        return (f"the TSS descriptor is 16 bytes in 64-bit mode: its second half, at {selector + 8:#x}, holds {high:#x}, "
-                "a descriptor of its own")
+        return (f"the TSS descriptor is 16 bytes in 64-bit mode: its second half, at {selector + 8:#x}, "
+                f"holds {high:#x}, a descriptor of its own")
     entry = describe_entry(selector, scene.registers, scene.memory)
     return f"`ltr` wants an available 64-bit TSS, and {selector:#x} {entry}" if entry else \
         f"`ltr` wants an available 64-bit TSS descriptor of 16 bytes at {selector:#x}, inside the GDT's limit"
@@ -58,13 +59,16 @@ def return_frame(scene: Scene) -> str:
     rip, cs = scene.read(rsp), scene.read(rsp + 8)
     ss = scene.read(rsp + 32) if mnemonic.startswith("iret") else None
     if error:
-        which = "CS" if cs is not None and cs & ~3 == error & ~3 else "SS" if ss is not None and ss & ~3 == error & ~3 else ""
+        named = [name for name, value in (("CS", cs), ("SS", ss)) if value is not None and value & ~3 == error & ~3]
+        which = named[0] if named else ""
         entry = describe_entry(error, scene.registers, scene.memory)
         return (f"`{mnemonic}` takes {which + ' = ' if which else 'the selector '}{error & ~3:#x} from the frame"
                 f"{', which ' + entry if entry else ''}: {error_code(13, error)} cannot be used there")
     if rip is not None and not canonical(rip):
-        return f"`{mnemonic}` to {rip:#x}, which is not canonical; checked before, it would be an error of the program alone"
-    return f"`{mnemonic}` refuses the frame at RSP = {rsp:#x}" + (f": RIP {rip:#x}, CS {cs:#x}" if rip is not None and cs is not None else "")
+        return (f"`{mnemonic}` to {rip:#x}, which is not canonical; checked before, it would be an error of the program "
+                "alone")
+    seen = f": RIP {rip:#x}, CS {cs:#x}" if rip is not None and cs is not None else ""
+    return f"`{mnemonic}` refuses the frame at RSP = {rsp:#x}{seen}"
 
 
 def sysret(scene: Scene) -> str:
@@ -93,8 +97,10 @@ def control_register(scene: Scene) -> str:
     if scene.instruction.mnemonic != "mov" or not operands[0].startswith("cr"):
         return ""
     value = scene.instruction.value(operands[1], scene.registers) if len(operands) > 1 else None
-    return f"{operands[0].upper()} does not take {value:#x}: a bit in it is reserved on this CPU, or contradicts another" \
-        if value is not None else ""
+    if value is None:
+        return ""
+    return (f"{operands[0].upper()} does not take {value:#x}: a bit in it is reserved on this CPU, "
+            "or contradicts another")
 
 
 def bad_selector(scene: Scene) -> str:

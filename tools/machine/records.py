@@ -1,5 +1,5 @@
-# What is known of a fault, and where it is read: QEMU's log of exceptions (-d int), its monitor's registers, Bochs' log,
-# and the kernel's own panic report. The formats are those of QEMU 7.2 and Bochs 2.7.
+# What is known of a fault, and where it is read: QEMU's log of exceptions (-d int), its monitor's registers, Bochs'
+# log, and the kernel's own panic report. The formats are those of QEMU 7.2 and Bochs 2.7.
 # Used by tools/machine/crash.py and tools/machine/hang.py.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
@@ -53,7 +53,8 @@ def hexadecimal(pattern: str, text: str) -> Union[int, None]:
 
 # QEMU
 
-RECORD = re.compile(r"^ *\d+: v=([0-9a-f]+) e=([0-9a-f]+) .*?cpl=(\d)[^\n]*\n(.*?^EFER=[0-9a-f]+)", re.MULTILINE | re.DOTALL)
+RECORD = re.compile(r"^ *\d+: v=([0-9a-f]+) e=([0-9a-f]+) .*?cpl=(\d)[^\n]*\n(.*?^EFER=[0-9a-f]+)",
+                    re.MULTILINE | re.DOTALL)
 RAISED = re.compile(r"^check_exception old: 0x([0-9a-f]+) new 0x([0-9a-f]+)$", re.MULTILINE)
 FIRST = 0xffffffff
 GENERAL = "RAX RBX RCX RDX RSI RDI RBP RSP R8 R9 R10 R11 R12 R13 R14 R15 RIP CR0 CR2 CR3 CR4 EFER".split()
@@ -111,7 +112,8 @@ def qemu_faults(log: str) -> list[Fault]:
         else:
             found.append(fault)
     if found:
-        found[-1].nested += [(int(new, 16), None) for old, new in RAISED.findall(log, position) if int(old, 16) != FIRST]
+        found[-1].nested += [(int(new, 16), None) for old, new in RAISED.findall(log, position)
+                             if int(old, 16) != FIRST]
     return found
 
 
@@ -134,7 +136,8 @@ def bochs_registers(text: str) -> Registers:
     for name in ("FS", "GS"):
         found[f"{name.lower()}_base"] = hexadecimal(rf"MSR_{name}_BASE:([0-9a-f]+)", text) or 0
     flags = re.search(r"\| IOPL=.*", text)
-    found["rflags"] = sum(1 << bit for name, bit in BOCHS_FLAGS.items() if flags and f" {name.upper()} " in flags[0] + " ")
+    text = flags[0] + " " if flags else ""
+    found["rflags"] = sum(1 << bit for name, bit in BOCHS_FLAGS.items() if f" {name.upper()} " in text)
     return found
 
 
@@ -160,7 +163,8 @@ def bochs_fault(log: str) -> Union[Fault, None]:
 
 # The kernel
 
-REPORT = re.compile(r"^panic: CPU (\d+): (?:kernel stack overflow: )?(#?\w+) \([^)]*\) in ring \d\n(.*)", re.MULTILINE | re.DOTALL)
+REPORT = re.compile(r"^panic: CPU (\d+): (?:kernel stack overflow: )?(#?\w+) \([^)]*\) in ring \d\n(.*)",
+                    re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"\b(rip|rsp|rflags|cs|ss|error|r[a-d]x|r[sd]i|rbp|r\d+|cr\d) +([0-9a-f]+)")
 
 

@@ -1,5 +1,5 @@
-# Watches a run, so that its bad end can be explained: QEMU logs every exception into a pipe of which the end is kept, and
-# stands still instead of leaving after a triple fault; Bochs writes down where its CPUs stand when it is interrupted.
+# Watches a run, so that its bad end can be explained: QEMU logs every exception into a pipe of which the end is kept,
+# and stands still instead of leaving after a triple fault; Bochs writes down where its CPUs stand when it is interrupted.
 # Used by tools/machine/qemu.py, tools/machine/bochs.py and, for the explanation, tools/boot.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
@@ -88,7 +88,8 @@ class QemuWitness(Witness):
                 time.sleep(BETWEEN)
             self.qmp.command("stop")
             looks.append(self.registers())
-        cpus = [Standing(number, [look[number] for look in looks], self.memory_of(number)) for number in range(self.cpus)]
+        cpus = [Standing(number, [look[number] for look in looks], self.memory_of(number))
+                for number in range(self.cpus)]
         return Hang(kernel, cpus).explain()
 
 
@@ -144,9 +145,11 @@ class BochsWitness(Witness):
 
     def explain_hang(self, kernel: Kernel) -> list[str]:
         guard = kernel.symbols["boot_stack_guard"]      # a page that is not mapped, in the midst of the image
-        parts = {"image": (kernel.symbols["text_start"], guard), "boot": (guard + PAGE_SIZE, kernel.symbols["image_end"])}
+        parts = {"image": (kernel.symbols["text_start"], guard),
+                 "boot": (guard + PAGE_SIZE, kernel.symbols["image_end"])}
         folder = self.request.folder
-        (folder / "afterwards").write_text("".join(self.questions(number, parts) for number in range(self.request.cpus)))
+        questions = "".join(self.questions(number, parts) for number in range(self.request.cpus))
+        (folder / "afterwards").write_text(questions)
         self.process.send_signal(signal.SIGINT)
         deadline = time.monotonic() + PATIENCE
         while self.process.poll() is None and time.monotonic() < deadline:
@@ -161,7 +164,8 @@ class BochsWitness(Witness):
 
     def questions(self, number: int, parts: dict[str, tuple[int, int]]) -> str:
         shows = "".join(f'show "cpu{number}.{name}"\n' for name in SHOWN)
-        image = "".join(f'writemem "{name}.{number}" {start:#x} {end - start:#x}\n' for name, (start, end) in parts.items())
+        image = "".join(f'writemem "{name}.{number}" {start:#x} {end - start:#x}\n'
+                        for name, (start, end) in parts.items())
         return (f'set $cpu={number}\n{shows}{image}writemem "direct.{number}" {DIRECT_BASE:#x} {DIRECT_SHOWN:#x}\n'
                 f'writemem "stack.{number}" rsp 0x4000-(rsp&0x3fff)\n')
 
