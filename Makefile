@@ -33,7 +33,7 @@ stepping = $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $
   $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
   $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
-.PHONY: all help run bochs bugs step gdb trace editor doctor bench test programs iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs bugs step gdb trace editor doctor bench test fuzz programs iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -49,6 +49,7 @@ help:
 #: make trace           record a walk, instruction by instruction, in build/NN/traces/ (WALK=name, TRACE=file)
 #: make bugs            the bugs that can be switched on; make run BUG=name shows one (SOUND=1: the kernel without it)
 #: make test            run all tests (TESTS=tests/boot runs some)
+#: make fuzz            feed the kernel's parsers with made-up bytes, on this machine (FUZZ="elf acpi", SECONDS=60 each)
 #: make bench           measure what it costs, beside Linux (BENCH="calls startup": some groups; tools/bench --help)
 #: make editor          boot it in QEMU for an editor's debugger, which is waited for (.vscode/launch.json)
 #: make doctor          whether this machine has what all that needs, and what would install the rest
@@ -116,6 +117,10 @@ test:
 	$(setup) build gcc $(notdir $(CC)) run test
 	@$(PYTHON) -m pytest -n $(or $(JOBS),2) $(if $(QUICK),-m 'not heavy') $(TESTS)
 
+fuzz:
+	$(setup) fuzz
+	@$(PYTHON) tools/fuzz $(FUZZ) $(if $(filter file,$(origin SECONDS))$(filter undefined,$(origin SECONDS)),,--seconds $(SECONDS))
+
 programs:
 	$(setup) programs
 	$(build) programs
@@ -149,7 +154,7 @@ build/%: FORCE
 FORCE:
 
 # Headers that are read by assembly and hold its macros are no C to clang-format.
-formatted = $(shell grep -LE '^\.[a-z]' stages/*/{kernel,user,proof,test}/*.[ch] tests/programs/*.[ch] \
+formatted = $(shell grep -LE '^\.[a-z]' stages/*/{kernel,user,proof,test}/*.[ch] stages/*/bugs/*/*/*.[ch] tests/programs/*.[ch] \
   bench/programs/*.[ch] bench/layers/*/*/*.[ch] 2>/dev/null)
 format:
 	$(setup) format

@@ -31,6 +31,8 @@ NEEDS = {
               and files("/usr/share/bochs/BIOS-bochs-latest") and files("/usr/share/bochs/VGABIOS-lgpl-latest"),
               "bochs bochs-term bochsbios vgabios"),
     "clang": (lambda: command("clang") and command("ld.lld"), "clang lld"),
+    "compiler-rt": (lambda: files("/usr/lib*/llvm*/lib/clang/*/lib/*/libclang_rt.fuzzer*.a",
+                                  "/usr/lib*/clang/*/lib/*/libclang_rt.fuzzer*.a"), "libclang-rt-dev"),
     "llvm": (lambda: command("llvm-nm"), "llvm"),
     "clangd": (lambda: command("clangd"), "clangd"),
     "gdb": (lambda: command("gdb"), "gdb"),
