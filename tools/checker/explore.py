@@ -68,8 +68,10 @@ class Explorer:
     def enter(self, vector: int, state: State) -> None:
         """One stub. They differ in the vector alone, which is looked at here, so that they meet behind it."""
         self.ways_in += 1
-        end = state.pc + 16
-        while state.pc in range(end - 16, end):
+        stub = range(state.pc, state.pc + 16)
+        last = state
+        while state.pc in stub and self.image.function(state.pc) == "interrupt_stubs":  # the last one is shorter
+            last = state
             self.seen[state.key()] = state
             try:
                 (state,) = self.execution.successors(state)
@@ -79,7 +81,7 @@ class Explorer:
         stack = state.registers["rsp"][1]
         found = state.memory.get((stack, self.vector_slot), LOST)
         if found != ("const", vector):
-            self.report("frame", f"the stub of vector {vector} leaves {found[-1]} in frame.vector", state)
+            self.report("frame", f"the stub of vector {vector} leaves {found[-1]} in frame.vector", last)
             return
         state.memory[stack, self.vector_slot] = ("vector",)
         self.walk(state)

@@ -106,7 +106,8 @@ class Image:
         pairs = []
         for name, where in zip(lines[::2], lines[1::2]):
             found = source(where)
-            pairs.append((name, f"{found[0]}:{found[1]}" if found else ""))
+            outside = "" if where.startswith("??") else where.split(" (")[0]    # a layer may lie anywhere
+            pairs.append((name, f"{found[0]}:{found[1]}" if found else outside))
         if len(pairs) <= 1 or pairs[0][0] == "??":
             pairs = [(self.function(address), pairs[0][1] if pairs else "")]
         return pairs

@@ -135,6 +135,8 @@ class Rules:
     def check_iretq(self, state: State) -> None:
         ring = state.scenario.ring
         self.check_out(state, f"ring{ring}")
+        if ring and state.called not in ("trap", "user_return") and state.scenario.name != "trap_return":
+            raise Violation("exit", "IRETQ to ring 3 without user_return(), which has to look at the frame, before it")
         rsp = self.require_stack(state)
         for number, member in enumerate(HARDWARE):
             expected = ("cs", ring) if member == "cs" else ("frame", member)
