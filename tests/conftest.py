@@ -41,12 +41,11 @@ NEEDS = {
     "matplotlib": (lambda: importlib.util.find_spec("matplotlib"), "python3-matplotlib"),
     "tabulate": (lambda: importlib.util.find_spec("tabulate"), "python3-tabulate"),
     "tqdm": (lambda: importlib.util.find_spec("tqdm"), "python3-tqdm"),
-    "capstone": (lambda: importlib.util.find_spec("capstone"), "python3-capstone"),
     "spin": (lambda: command("spin") and command("gcc"), "spin"),
     "dpkg": (lambda: command("dpkg-deb"), "dpkg"),
 }
 GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),
-          "claims": ("qemu", "grub"), "bench": ("qemu", "grub"), "static": ("capstone",)}
+          "claims": ("qemu", "grub"), "bench": ("qemu", "grub")}
 
 
 def needs_of(item: pytest.Item) -> list[str]:

@@ -1,15 +1,15 @@
 # What each instruction of the entry code does to the abstract state. An instruction that is not here is an error: what
-# is not understood is not passed over. Used by explore.py; the rules at calls and ways out are in rules.py.
+# is not understood is not passed over. Used by explore.py; moves and arithmetic are in moves.py, the
+# rules at calls and ways out in rules.py.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 from capstone import CsInsn, x86
 
 from .contracts import CONTRACTS
-from .image import Image
-from .operands import FULL, MASK, Layout, Operands
-from .rules import Rules
-from .state import LOST, State, Value, Violation
+from .moves import Moves
+from .operands import FULL, MASK
+from .state import LOST, State, Violation
 
 RFLAGS_DF, RFLAGS_AC, RFLAGS_STATUS = 1 << 10, 1 << 18, 0x8d5
 DEFINED_FLAGS = 0x3f7fd5        # all but the bits that are always 0 or 1
@@ -20,15 +20,8 @@ RUNS_ON = {("interrupt_entry", "interrupt_return")}
 STRINGS = {"lodsb", "stosw", "rep outsb", "rep movsb"}
 
 
-class Execution:
+class Execution(Moves):
     """One kernel's instructions."""
-
-    def __init__(self, image: Image, layout: Layout, rules: Rules):
-        self.image = image
-        self.layout = layout
-        self.rules = rules
-        self.operands = Operands(image, layout)
-        self.smap = image.address.get("smap")
 
     def successors(self, state: State) -> list[State]:
         """The states behind an instruction; none where the path ends. Raises Violation."""
@@ -76,97 +69,6 @@ class Execution:
             elif name in ("rflags", "eflags"):
                 state.zero = ()
         return state
-
-    # Moves and arithmetic.
-
-    def do_mov(self, state: State, insn: CsInsn) -> None:
-        to, source = insn.operands
-        self.operands.write(state, insn, to, self.operands.read(state, insn, source))
-
-    do_movabs = do_mov
-
-    def do_lea(self, state: State, insn: CsInsn) -> None:
-        to, source = insn.operands
-        base = insn.reg_name(source.mem.base) if source.mem.base else ""
-        known = state.registers.get(FULL.get(base, ""), LOST)
-        value = ("sp", known[1], known[2] + source.mem.disp) if known[0] == "sp" and not source.mem.index else LOST
-        self.operands.write(state, insn, to, value)
-
-    def do_push(self, state: State, insn: CsInsn) -> None:
-        self.push(state, self.operands.read(state, insn, insn.operands[0]))
-
-    def push(self, state: State, value: Value) -> None:
-        rsp = self.rules.require_stack(state)
-        state.registers["rsp"] = ("sp", rsp[1], rsp[2] - 8)
-        if rsp[2] % 8:
-            raise Violation("stack", "RSP is no multiple of 8")
-        state.memory[rsp[1], rsp[2] - 8] = value
-
-    def pop(self, state: State) -> Value:
-        rsp = self.rules.require_stack(state)
-        value = self.operands.load(state, rsp, 8)
-        state.registers["rsp"] = ("sp", rsp[1], rsp[2] + 8)
-        return value
-
-    def do_pop(self, state: State, insn: CsInsn) -> None:
-        self.operands.write(state, insn, insn.operands[0], self.pop(state))
-
-    def arithmetic(self, state: State, insn: CsInsn) -> None:
-        """add, sub, and, or: of numbers, and of an address on a stack with a number."""
-        to, by = insn.operands
-        old, value = self.operands.read(state, insn, to), self.operands.read(state, insn, by)
-        new = LOST
-        if value[0] == "const" and insn.mnemonic in ("add", "sub"):
-            signed = (value[1] ^ 1 << 63) - (1 << 63)
-            signed = signed if insn.mnemonic == "add" else -signed
-            if old[0] == "sp":
-                new = ("sp", old[1], old[2] + signed)
-            elif old[0] == "const":
-                new = ("const", old[1] + signed & MASK)
-        self.operands.write(state, insn, to, new)
-        state.zero = ()
-
-    do_add = do_sub = do_and = do_or = arithmetic
-
-    def do_xor(self, state: State, insn: CsInsn) -> None:
-        to, by = insn.operands
-        old, value = self.operands.read(state, insn, to), self.operands.read(state, insn, by)
-        new = ("const", 0) if to.type == by.type == x86.X86_OP_REG and to.reg == by.reg else LOST
-        if old[0] == value[0] == "flags" and old != value:
-            new = ("difference",)
-        self.operands.write(state, insn, to, new)
-        state.zero = ()
-
-    # Comparisons: they set what ZF would say.
-
-    def do_test(self, state: State, insn: CsInsn) -> None:
-        left, right = insn.operands
-        value, mask = self.operands.read(state, insn, left), self.operands.read(state, insn, right)
-        state.zero = ()
-        if left.type == right.type == x86.X86_OP_REG and left.reg == right.reg:
-            state.zero = ("null", FULL[insn.reg_name(left.reg)])
-        elif mask[0] == "const" and value[0] == "difference":
-            state.zero = ("same-flags", mask[1])
-        elif mask == ("const", 3) and value[0] in ("cs", "const"):
-            state.zero = ("ring", value[1] & 3 == 0)
-
-    def do_cmp(self, state: State, insn: CsInsn) -> None:
-        left, right = insn.operands
-        value, other = self.operands.read(state, insn, left), self.operands.read(state, insn, right)
-        state.zero = ()
-        if left.type == x86.X86_OP_MEM and left.mem.disp & MASK == self.smap and not left.mem.base:
-            state.zero = ("no-smap",) if other == ("const", 0) else ()
-        elif value[0] == "rip-at" and other[0] == "const":
-            state.zero = ("ring", value[1] == other[1])
-        elif value == ("in", "rip") and other == ("const", self.image.address.get("interrupt_return.step3")):
-            state.zero = ("ring", False)
-
-    def do_lock_cmpxchg(self, state: State, insn: CsInsn) -> None:
-        at = self.operands.address(state, insn, insn.operands[0])
-        held = state.registers.get("rax", LOST)
-        state.registers["rax"] = ("pcr-list",)
-        claimed = at == ("const", self.operands.list_head) and held == ("pcr-some",)
-        state.zero = ("claimed",) if claimed else ()
 
     def branch(self, state: State, insn: CsInsn) -> list[State]:
         """A conditional jump: both ways, or the one that is known; each with what it has learnt."""
