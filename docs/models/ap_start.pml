@@ -14,7 +14,7 @@
  *
  * broken plain-store:     the list's head is read, and then written, without LOCK CMPXCHG
  * broken no-door:         join() just says that this CPU is online
- * broken list-emptied:    at the time-out the list is emptied, and nothing else is done (an alternative that was refused)
+ * broken list-emptied:    at the time-out the list is emptied, and no more (an alternative that was refused)
  * broken id-late:         a CPU is online before its APIC id is known
  */
 #define APS  3

@@ -14,13 +14,14 @@
  * by itself; here they meet.
  *
  * broken nmi-asks-cs:   the NMI takes the ordinary entry
- * broken nmi-asks-sign: the paranoid entry asks the sign of the base, and takes the kernel's half for the PCR; a program
- *                       may have set a base there (FSGSBASE on)
+ * broken nmi-asks-sign: the paranoid entry asks the sign of the base, and takes the kernel's half for the PCR; a
+ *                       program may have set a base there (FSGSBASE on)
  * broken sti-early:     interrupts are on between SYSCALL and SWAPGS
  * broken no-fix-up:     the entry does not know the IRETQ to ring 3, which may fault behind its SWAPGS
  * broken one-ist:       NMI and #MC share a stack
  * broken mc-returns:    a #MC is survived; its IRET lets an NMI in while another one is not done
- * broken fault-in-nmi:  the handler of NMIs takes a fault; its IRET lets the next NMI in, onto the same stack
+ * broken fault-in-nmi:  the handler of NMIs takes a fault; its IRET lets the next NMI in, onto the same stack. (The
+ *                       kernel's paranoid() notices that, and panics; here the frame that is lost is the mistake)
  */
 #define DEEP    5
 #define STRIKES 4

@@ -19,8 +19,8 @@
  * broken gap:             an instruction stands between STI and HLT
  * broken no-notify:       the waker sends no interrupt
  * broken notify-first:    the waker sends the interrupt and adds the task then
- * broken nmi-in-between:  an NMI comes between STI and HLT and uses up what STI holds back. No kernel can forbid it; that
- *                         the idle loop's CPU has a tick bounds the loss to 10 ms
+ * broken nmi-in-between:  an NMI comes between STI and HLT and uses up what STI holds back. No kernel can forbid it;
+ *                         that the idle loop's CPU has a tick bounds the loss to 10 ms
  * sound nmi-with-tick:    the same, with the tick
  */
 #define TASKS 3
@@ -34,8 +34,8 @@ bool shadow;                /* the instruction before was STI: IF counts only be
 bool halted;
 bool need_switch;
 
-/* Every instruction of the idle loop's CPU is one step; before it an interrupt may be taken. It is always taken at once:
- * one that could wait would only be another order of the waker's steps. */
+/* Every instruction of the idle loop's CPU is one step; before it an interrupt may be taken. It is always taken at
+ * once: one that could wait would only be another order of the waker's steps. */
 #define BEFORE  do :: atomic { pending && interrupts && !shadow -> \
         printf("idle CPU: reschedule(): the interrupt is taken\n"); pending = false; need_switch = true; } \
     :: else -> break od

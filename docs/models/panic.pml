@@ -1,7 +1,8 @@
 /* panic.pml: several CPUs panic; one of them reports, and all others stop. A model for spin.
  * SPDX-License-Identifier: MIT
  *
- * CPUs 0 and 1 are online, CPU 2 has just been started. Any of them may panic anywhere, also twice. What stands for what:
+ * CPUs 0 and 1 are online, CPU 2 has just been started. Any of them may panic anywhere, also twice. What
+ * stands for what:
  *
  *   panic_begin     stages/00 panic.c: panic_begin(): CLI, stop_other_cpus(), the test of `reporting`
  *   stop            stages/05 ipi.c: stop_other_cpus(): the compare-and-swap of `panicking`, an NMI to each CPU that is
@@ -17,8 +18,8 @@
  * broken no-wait:         the report begins when the NMIs are on their way
  * broken deaf-to-itself:  who panics again waits as if another CPU had been first
  * broken any-nmi-stops:   stop_or_count() does not ask who panics; an NMI may also come from a button
- * broken before-known:    a CPU panics before its APIC id is known, in cpu_setup() (docs/maintaining/decisions.md, "Known
- *                         weak spots": it stops nobody)
+ * broken before-known:    a CPU panics before its APIC id is known, in cpu_setup() (docs/maintaining/decisions.md,
+ *                         "Known weak spots": it stops nobody)
  * broken late-joiner:     what the kernel does: a CPU that joins behind the panic takes part. See
  *                         docs/maintaining/static-checks.md
  * sound door-closed:      with a CPU that joins late, and a stop_other_cpus() that closes the door on it first: by a

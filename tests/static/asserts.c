@@ -1,6 +1,6 @@
-/* asserts.c: numbers that hardware, assembly and C have to agree on, and that no run in an emulator would find wrong, or
- * only by a crash far away. Compiled, never run, against the sources of the last stage (test_asserts.py), and against
- * each mutant that is named here, where it must not compile.
+/* asserts.c: numbers that hardware, assembly and C have to agree on, and that no run in an emulator would find wrong,
+ * or only by a crash far away. Compiled, never run, against the sources of the last stage (test_asserts.py), and
+ * against each mutant that is named here, where it must not compile.
  * SPDX-License-Identifier: MIT */
 #include <kernel/gdt.c>
 #include <kernel/idt.c>
@@ -30,7 +30,7 @@ HOLDS(SEL_TSS % 8 == 0);
 HOLDS((SFMASK & (RFLAGS_IF | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC)) ==
       (RFLAGS_IF | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC));
 /* mutant kernel/x86.h: RFLAGS_NT | RFLAGS_AC | RFLAGS_ID) => RFLAGS_NT | RFLAGS_AC | RFLAGS_ID | RFLAGS_IOPL) */
-SAME(RFLAGS_USER & (RFLAGS_IF | RFLAGS_IOPL | RFLAGS_RF | 1 << 17), 0);
+SAME((RFLAGS_IF | RFLAGS_IOPL | RFLAGS_RF | 1 << 17) & RFLAGS_USER, 0);
 HOLDS(RFLAGS_STATUS == 0x8d5);
 
 /* Descriptors: present, code with L and without D, data writable, all of ring 0. SDM 3A, "Segment Descriptors". */
@@ -94,7 +94,7 @@ AT(trap_frame, ss, FRAME_SS);
 HOLDS(VECTOR_SYSCALL > 255);
 
 /* The PCR: what assembly reads of it, and that its GDT is aligned. */
-/* mutant kernel/pcr.h: uint64_t gdt[GDT_ENTRIES]; => uint32_t front; uint64_t gdt[GDT_ENTRIES] __attribute__((packed)); */
+/* mutant kernel/pcr.h: uint64_t gdt[GDT_ENTRIES]; => uint32_t front; uint64_t gdt[GDT_ENTRIES]; */
 AT(pcr, self, 0);
 AT(pcr, user_rsp, PCR_USER_RSP);
 AT(pcr, tss.rsp0, PCR_TSS_RSP0);

@@ -17,8 +17,8 @@ HERE = Path(__file__).resolve().parent
 TEST = HERE / "asserts.c"
 LAST = max(stage_folders())
 # As tools/build.mk compiles the kernel, as far as sizes and offsets go.
-FLAGS = """-std=gnu11 -ffreestanding -O2 -w -masm=intel -fms-extensions -mcmodel=kernel -mno-red-zone -mgeneral-regs-only
-           -fno-pie -fsyntax-only""".split()
+FLAGS = """-std=gnu11 -ffreestanding -O2 -w -masm=intel -fms-extensions -mcmodel=kernel -mno-red-zone
+           -mgeneral-regs-only -fno-pie -fsyntax-only""".split()
 MUTANTS = mutants_of(TEST)
 
 

@@ -1,5 +1,5 @@
-# The checker of the entry code (tools/check-entry) finds nothing in the kernels of all stages, by both compilers, and in
-# each kernel that is wrong in one line (wrong_kernels.py) the rule that the line breaks, at the routine where it does.
+# The checker of the entry code (tools/check-entry) finds nothing in the kernels of all stages, by both compilers, and
+# in each kernel that is wrong in one line (wrong_kernels.py) the rule that the line breaks, where it does.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
@@ -54,8 +54,11 @@ def test_kernel_keeps_the_rules(stage: str, compiler: str):
 def shared_out() -> list:
     """One mutant of each rule is for every run; each is a kernel to be built."""
     seen: set[str] = set()
-    return [pytest.param(one, id=one.name, marks=() if not (one.rule in seen or seen.add(one.rule)) else pytest.mark.heavy)
-            for one in ALL]
+    shared = []
+    for one in ALL:
+        shared.append(pytest.param(one, id=one.name, marks=pytest.mark.heavy if one.rule in seen else ()))
+        seen.add(one.rule)
+    return shared
 
 
 @pytest.mark.parametrize("mutant", shared_out())
@@ -88,8 +91,8 @@ def test_red_zone_is_seen(tmp_path):
     found = {}
     for option in ("-mred-zone", "-mno-red-zone"):
         for pointer in ("-fomit-frame-pointer", "-fno-omit-frame-pointer"):
-            subprocess.run(["gcc", "-O2", "-g", "-static", "-nostdlib", "-ffreestanding", option, pointer, "-Wl,-e,leaf",
-                            "-fcf-protection=none", "-o", program, source], check=True)
+            subprocess.run(["gcc", "-O2", "-g", "-static", "-nostdlib", "-ffreestanding", "-fcf-protection=none",
+                            "-Wl,-e,leaf", option, pointer, "-o", program, source], check=True)
             image = Image(program)
             by_sweep = [one for one in sweep(image, [], "00") if one.rule == "below-rsp"]
             found[option, pointer] = bool(by_sweep or [one for one in check_frames(image) if one.rule == "below-rsp"])
@@ -106,7 +109,8 @@ def test_report_tells_the_way():
     assert "syscall_entry.step2" in done.stdout and "GS=user stack=user" in done.stdout
 
 
-@pytest.mark.parametrize("words", [["--stage", "77"], ["--layer", "."], ["--stage", "05", "--layer", "/nowhere"], ["x"]])
+@pytest.mark.parametrize("words", [["--stage", "77"], ["--layer", "."], ["x"],
+                                   ["--stage", "05", "--layer", "/nowhere"]])
 def test_bad_arguments(words: list[str]):
     done = subprocess.run([*TOOL, *words], capture_output=True, text=True, timeout=300)
     assert done.returncode == 2 and done.stderr and "Traceback" not in done.stderr

@@ -65,6 +65,7 @@ PLACES: dict[str, dict[str, int]] = {
     "lgdt": {"gdt_load": 0, "enter_long_mode": 1, "ap_trampoline": 1},
     "lidt": {"idt_load": 0},
     "ltr": {"gdt_load": 0},
+    "lldt": {"gdt_load": 0},
     "retfq": {"gdt_load": 0},
     "fxsave64": {"user_state_save": 0},
     "fxrstor64": {"user_state_load": 0, "user_state_reset": 0},

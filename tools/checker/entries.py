@@ -50,7 +50,7 @@ class Entries:
         self.layout = layout
         self.stage = stage
         # Stage 01 has no PCR; stage 02 leaves it in GS while ring 3 runs; from 03 on GS changes hands.
-        self.kernel = {"00": ("none", "none"), "01": ("none", "none"), "02": ("pcr", "none")}.get(stage, ("pcr", "user"))
+        self.kernel = ("none", "none") if stage < "02" else ("pcr", "none" if stage == "02" else "user")
         self.user = self.kernel if stage < "03" else ("user", "pcr")
 
     def state(self, scenario: Scenario, at: str, gs: tuple[str, str], **known) -> State:

@@ -18,8 +18,10 @@ PROGRAMS_REGISTERS = re.compile(r"(?:[xyz]?mm\d+|st\(?\d*\)?|k\d|bnd\d)$")
 # Privileged, and harmless wherever they stand: they read, or tell the TLB.
 READERS = {"rdmsr", "invlpg", "in", "out", "insb", "outsb", "rdtsc"}
 # Not privileged to capstone, and nothing for this kernel, wherever it stands.
-NOWHERE = {"int", "into", "int1", "syscall", "sysenter", "sysexit", "iretd", "iret", "retf", "lcall", "lldt", "lmsw",
+NOWHERE = {"int", "into", "int1", "syscall", "sysenter", "sysexit", "iretd", "iret", "retf", "lcall", "lmsw",
            "wrgsbase", "wrfsbase", "rdgsbase", "xsetbv", "ldmxcsr", "emms", "vzeroupper", "sysretl"}
+
+BELOW = "!below-rsp: memory below RSP is used: an interrupt would overwrite it (is -mno-red-zone missing?)"
 
 
 class Misplaced(Exception):
@@ -58,8 +60,7 @@ def memory_kinds(insn: CsInsn, name: str) -> Iterator[str]:
         if op.mem.segment == x86.X86_REG_FS:
             yield "!fs: an access through FS, whose base is the program's"
         if insn.reg_name(op.mem.base or 0) == "rsp" and op.mem.disp < 0:
-            yield "address below rsp" if name == "lea" else "!below-rsp: memory below RSP is used: an interrupt would " \
-                "overwrite it (is -mno-red-zone missing?)"
+            yield "address below rsp" if name == "lea" else BELOW
 
 
 def place_of(image: Image, address: int) -> str:
@@ -102,5 +103,5 @@ def missing(image: Image, text: list[CsInsn], stage: str) -> Iterator[Misplaced]
     for insn, following in zip(text, text[1:]):
         if insn.mnemonic == "sti" and following.mnemonic != "hlt" and \
                 [name for name, _ in image.chain(insn.address)][0] == "sched_idle":
-            yield Misplaced("idle", "between STI and HLT of the idle loop stands another instruction: an interrupt that "
-                            "comes there would not wake it", insn.address)
+            yield Misplaced("idle", "between STI and HLT of the idle loop stands another instruction: an interrupt "
+                            "that comes there would not wake it", insn.address)
