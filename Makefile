@@ -33,7 +33,7 @@ stepping = $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $
   $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
   $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
-.PHONY: all help run bochs bugs step gdb trace editor doctor bench test fuzz programs iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs bugs step gdb trace editor doctor bench test check models fuzz programs iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -50,6 +50,8 @@ help:
 #: make bugs            the bugs that can be switched on; make run BUG=name shows one (SOUND=1: the kernel without it)
 #: make test            run all tests (TESTS=tests/boot runs some)
 #: make fuzz            feed the kernel's parsers with made-up bytes, on this machine (FUZZ="elf acpi", SECONDS=60 each)
+#: make check           check the entry code without running it (STAGE=05 checks that one)
+#: make models          check the models of what several CPUs do at once (tools/model --help)
 #: make bench           measure what it costs, beside Linux (BENCH="calls startup": some groups; tools/bench --help)
 #: make editor          boot it in QEMU for an editor's debugger, which is waited for (.vscode/launch.json)
 #: make doctor          whether this machine has what all that needs, and what would install the rest
@@ -108,6 +110,15 @@ trace:
 	$(setup) build $(notdir $(CC)) bochs step trace
 	@$(PYTHON) tools/trace $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(TRACE),-o '$(TRACE)') \
 	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
+
+check:
+	$(setup) build $(notdir $(CC)) check
+	@$(PYTHON) tools/check-entry $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '$(BUG)') \
+	  $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
+
+models:
+	$(setup) models
+	@$(PYTHON) tools/model
 
 bench:
 	$(setup) build run bochs bench

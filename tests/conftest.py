@@ -43,6 +43,7 @@ NEEDS = {
     "matplotlib": (lambda: importlib.util.find_spec("matplotlib"), "python3-matplotlib"),
     "tabulate": (lambda: importlib.util.find_spec("tabulate"), "python3-tabulate"),
     "tqdm": (lambda: importlib.util.find_spec("tqdm"), "python3-tqdm"),
+    "spin": (lambda: command("spin") and command("gcc"), "spin"),
     "dpkg": (lambda: command("dpkg-deb"), "dpkg"),
 }
 GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),
