@@ -15,6 +15,7 @@ PATIENCE = 60       # seconds until a machine that does not answer is taken for 
 NAMES = {"eflags": "rflags", "k_gs_base": "kernel_gs_base"}
 # By default QEMU takes no interrupt at a single step, not even an NMI; this makes a step an instruction like any.
 STEP_AS_USUAL = "Qqemu.sstep=0x1"
+STEP_UNDISTURBED = "Qqemu.sstep=0x7"        # neither an interrupt nor a timer; with -icount a timer would come early
 
 
 class GdbError(MachineError):

@@ -10,13 +10,13 @@
 #include <proof/proof.h>
 
 /* The timer's vector in a sweep, and those of the programs. */
-enum { VECTOR_STRIKE = 0x41, VECTOR_ARM = 0x81, VECTOR_DISARM = 0x82, VECTOR_OVER = 0x83 };
+enum { VECTOR_STRIKE = 0x41, VECTOR_ARM = 0x81, VECTOR_DISARM = 0x82, VECTOR_OVER = 0x83, VECTOR_ANEW = 0x84 };
 
 enum { DIVIDE_BY_1 = 0xb, DIVIDE_BY_16 = 3 };
 
 #define MOST_RUNS   4000
 #define MOST_ROUNDS 20000
-#define HALTED      64     /* rounds that end in HLT: from then on all of them do */
+#define HALTED      400    /* rounds that end in HLT: from then on all of them do */
 #define LATER       20000  /* counts: for whoever sleeps, and was not there yet when the interrupt came */
 #define POISON      0xbad0bad0bad0bad0
 #define NOT_MAPPED  0x10ul /* of no program */
@@ -30,6 +30,7 @@ static struct run {
 
 static unsigned length, n, halted, wrong_cr2, lost;
 static bool asked, armed, over, all_over;
+static struct task *parked;
 
 /* A debugger stops here, at the beginning of a round in which nothing strikes. */
 __attribute__((noinline)) void sweep_quiet_round(void) { __asm__ volatile("" : : : "memory"); }
@@ -108,13 +109,39 @@ static bool disarm(struct trap_frame *frame) {
     return true;
 }
 
+/* The task that is parked runs for the first time, once more. */
+static bool begin_parked(void) {
+    struct task *task = parked;
+    parked = NULL;
+    if (task) {
+        task->state = TASK_READY;
+        task_start(this_cpu->self, task);
+    }
+    return task;
+}
+
+/* In: rdi = 1 to leave this program where it is until another lets it begin anew, 0 to do so. Out: rax = whether there
+ * was one to begin. */
+static bool begin_anew(struct trap_frame *frame) {
+    if (!frame->rdi) {
+        frame->rax = begin_parked();
+        return true;
+    }
+    parked = current();
+    parked->state = TASK_SLEEPS;
+    schedule();
+    panic("sweep: a task goes on that was to begin anew");
+}
+
 /* In: rdi = BEGIN another path, or END them. Out: rax = whether the last one is over, and whether all are. */
 static bool tell_whether_over(struct trap_frame *frame) {
     enum { BEGIN = 1, END = 2 };
     if (frame->rdi == BEGIN)
         over = false;
-    if (frame->rdi == END)
+    if (frame->rdi == END) {
         all_over = true;
+        begin_parked();
+    }
     frame->rax = over | all_over << 1;
     return true;
 }
@@ -154,9 +181,10 @@ static void sweep_init(void) {
     trap_handle(VECTOR_ARM, arm);
     trap_handle(VECTOR_DISARM, disarm);
     trap_handle(VECTOR_OVER, tell_whether_over);
+    trap_handle(VECTOR_ANEW, begin_anew);
     trap_handle(VECTOR_BP, nothing);
     trap_handle(VECTOR_PF, page_fault);
-    for (unsigned vector = VECTOR_ARM; vector <= VECTOR_OVER; vector++)
+    for (unsigned vector = VECTOR_ARM; vector <= VECTOR_ANEW; vector++)
         idt_allow_user(vector);
 }
 

@@ -1,6 +1,7 @@
 /* Does the same thing again and again, each time with all registers full of patterns, while one interrupt strikes it at
  * another instruction; afterwards everything must be as before. `swept` goes through the paths of a program that runs
- * with others, `swept idle` through that of one that sleeps alone; `swept other` gives way to it at once, always. */
+ * with others, of which `swept other` gives way to it at once, always; `swept idle` sleeps alone; `swept first` gives
+ * way to `begun`. */
 /* SPDX-License-Identifier: MIT */
 #include <stdbool.h>
 #include <user/ulib.h>
@@ -186,6 +187,17 @@ static void sweep(const char *name, void (*path)(void)) {
         path();
 }
 
+/* Yields to a task that runs for the first time, once more; it waits for that in int 0x84. */
+static void yield_to_new_task(void) {
+    long begins = 0;
+    for (int i = 0; i < 100 && !begins; i++) {
+        sched_yield();
+        asm volatile("int 0x84" : "=a"(begins) : "D"(0l) : "memory");
+    }
+    expect("a task that waits to begin anew", 1, (uint64_t)begins);
+    call_yield();
+}
+
 static void be_the_other(void) {
     fill();
     before.general[RDI] = LOOK;
@@ -198,6 +210,8 @@ static void be_the_other(void) {
 }
 
 int main(int argc, char **argv) {
+    for (int i = 0; i < 20; i++)
+        sched_yield(); /* until the kernel's own threads have ended */
     me = getpid();
     seed = (uint64_t)me;
     fs_word = next_pattern();
@@ -206,6 +220,8 @@ int main(int argc, char **argv) {
     system_call(SYS_arch_prctl, ARCH_SET_GS, (long)&gs_word, 0, 0, 0, 0);
     if (argc > 1 && strcmp(argv[1], "idle") == 0) {
         sweep("idle", sleep_shortly);
+    } else if (argc > 1 && strcmp(argv[1], "first") == 0) {
+        sweep("first-run", yield_to_new_task);
     } else if (argc > 1) {
         be_the_other();
     } else {
@@ -215,8 +231,9 @@ int main(int argc, char **argv) {
         sweep("user-copy-fault", call_clock_wrongly);
         sweep("interrupt", breakpoint);
         sweep("page-fault", page_fault);
-        ask(END);
     }
+    if (argc == 1 || strcmp(argv[1], "other") != 0)
+        ask(END);
     printf("swept: %d wrong\n", wrong);
     return wrong != 0;
 }

@@ -1,0 +1,136 @@
+# The sweep of interrupts: the local APIC's timer strikes a path once in each round, one instruction later each time.
+# Here it is run, and what it says is compared with a recording of the path: every boundary at which interrupts are on
+# must have been struck, in order, and no other one.
+# Used by tools/sweep and by tests/sweeps.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Union
+
+from .machines import TIMEOUT, Setup, boot, layer
+from .recording import HLT, Boundary, record
+
+# The programs of a run, and the paths that they go through, in this order.
+RUNS = {
+    "calls": (("swept", "swept other"),
+              ("syscall", "switch", "user-copy", "user-copy-fault", "interrupt", "page-fault")),
+    "idle": (("swept idle",), ("idle",)),
+    "first-run": (("swept first", "begun"), ("first-run",)),
+}
+STRUCK = re.compile(r"^sweep: struck (\d+) (\d+) 0x([0-9a-f]+) ring (\d)\r?$", re.MULTILINE)
+ROUNDS = re.compile(r"^sweep: rounds (\d+) wrong-cr2 (\d+) lost-wake-ups (\d+)\r?$", re.MULTILINE)
+PATH = re.compile(r"^sweep: path (\S+)\r?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Strikes:
+    """Rounds that follow each other and were struck at the same place."""
+
+    first: int
+    last: int
+    rip: int
+    ring: int
+
+
+@dataclass
+class Swept:
+    """What came of one path in one emulator."""
+
+    path: str
+    emulator: str
+    rounds: int = 0
+    open: int = 0                       # boundaries at which interrupts are on, and places: a loop has one
+    places: int = 0
+    masked: Counter = field(default_factory=Counter)        # those at which they are off, by routine
+    faults: list[str] = field(default_factory=list)         # what is not as it should be
+
+    @property
+    def boundaries(self) -> int:
+        return self.open + sum(self.masked.values())
+
+
+def setup_of(run: str, more_layers: tuple[str, ...] = ()) -> Setup:
+    return Setup((layer("interrupts"), *more_layers), RUNS[run][0], icount=True)
+
+
+def sweep(run: str, emulators: tuple[str, ...] = ("qemu", "bochs"), more_layers: tuple[str, ...] = (),
+          patience: float = TIMEOUT) -> list[Swept]:
+    """One run in each emulator. The recording is QEMU's: the instructions of a path are the same in both."""
+    setup = setup_of(run, more_layers)
+    recorded = record(setup, len(RUNS[run][1]))
+    return [swept for emulator in emulators
+            for swept in judge(run, emulator, recorded, *boot(emulator, setup, patience))]
+
+
+def judge(run: str, emulator: str, recorded: list[list[Boundary]], code: int, text: str) -> list[Swept]:
+    """Compares what the kernel printed with the recordings."""
+    pieces = dict(zip(PATH.findall(text), PATH.split(text)[2::2]))
+    found = [judge_path(path, emulator, boundaries, pieces.get(path, ""))
+             for path, boundaries in zip(RUNS[run][1], recorded)]
+    if code or text.count(": exit 0") != len(RUNS[run][0]):
+        complaints = [line for line in text.splitlines()
+                      if line.startswith(("panic", "swept: ", "task ")) and not line.endswith((": 0 wrong", "exit 0"))]
+        last = [swept for swept in found if swept.rounds][-1:] or found
+        last[0].faults.append(f"the run ended with code {code}: {'; '.join(complaints[:4]) or 'no complaint'}")
+    return found
+
+
+def judge_path(path: str, emulator: str, boundaries: list[Boundary], text: str) -> Swept:
+    swept = Swept(path, emulator)
+    strikes = [Strikes(int(first), int(last), int(rip, 16), int(ring))
+               for first, last, rip, ring in STRUCK.findall(text)]
+    ended = ROUNDS.search(text)
+    swept.rounds = int(ended[1]) if ended else 0
+    swept.masked = Counter(routine(one) for one in boundaries if not one.open)
+    swept.open = sum(one.open for one in boundaries)
+    swept.faults = faults(boundaries, strikes)
+    if not ended:
+        swept.faults.append("the sweep did not come to its end")
+    elif int(ended[2]) or int(ended[3]):
+        swept.faults.append(f"{ended[2]} page faults had a wrong CR2, {ended[3]} wake-ups were lost")
+    swept.places = len(expected(boundaries))
+    return swept
+
+
+def routine(boundary: Boundary) -> str:
+    return re.split(r"[.+]", boundary.place, maxsplit=1)[0]
+
+
+def expected(boundaries: list[Boundary]) -> list[tuple[Boundary, int]]:
+    """The places that must be struck, in order, with how often at least: once for each boundary there, such as those of
+    a repeated string instruction."""
+    shown = [one for one in boundaries if one.open]
+    return [(found[0], len(found)) for found in (list(group) for _, group in groupby(shown, key=lambda one: one.rip))]
+
+
+def faults(boundaries: list[Boundary], strikes: list[Strikes]) -> list[str]:
+    """What was not struck, and what was and should not have been; the first few of them."""
+    wanted, found = expected(boundaries), list(strikes)
+    said = [f"{one.place} ({one.text or 'ring 3'}) at {one.rip:#x} was not struck" for one, _ in wanted
+            if one.rip not in {strike.rip for strike in found}]
+    places = {one.rip: one for one in boundaries}
+    said += [unexpected(strike, places.get(strike.rip)) for strike in found
+             if strike.rip not in {one.rip for one, _ in wanted}]
+    if not said and [one.rip for one, _ in wanted] != [strike.rip for strike in found]:
+        said.append("the places were struck in another order than the path has them")
+    if not said:
+        said += [f"{one.place} at {one.rip:#x} has {count} boundaries, and was struck {strike.last - strike.first + 1} "
+                 "times" for (one, count), strike in zip(wanted, found) if strike.last - strike.first + 1 < count]
+    said += gaps(found)
+    return said
+
+
+def unexpected(strike: Strikes, known: Union[Boundary, None]) -> str:
+    if known:
+        return f"{known.place} ({known.text}) at {strike.rip:#x} was struck, and interrupts should be off there"
+    return f"{strike.rip:#x} in ring {strike.ring} was struck, which is not on the path"
+
+
+def gaps(strikes: list[Strikes]) -> list[str]:
+    """Rounds in which nothing struck, between others in which something did."""
+    return [f"nothing struck in the rounds {before.last + 1} to {after.first - 1}"
+            for before, after in zip(strikes, strikes[1:]) if after.first != before.last + 1]
