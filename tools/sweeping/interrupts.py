@@ -22,7 +22,10 @@ RUNS = {
     "first-run": (("swept first", "begun"), ("first-run",)),
 }
 STRUCK = re.compile(r"^sweep: struck (\d+) (\d+) 0x([0-9a-f]+) ring (\d)\r?$", re.MULTILINE)
-ROUNDS = re.compile(r"^sweep: rounds (\d+) wrong-cr2 (\d+) lost-wake-ups (\d+)\r?$", re.MULTILINE)
+ROUNDS = re.compile(r"^sweep: rounds (\d+) wrong-cr2 (\d+) wrong-state (\d+) lost-wake-ups (\d+)\r?$", re.MULTILINE)
+SEEN = ("page faults had a wrong CR2", "interrupts found DF, AC, GS base or the stack not as C wants it",
+        "wake-ups were lost")
+DAMAGE = re.compile(r"^swept: round (\d+): (.*?)\r?$", re.MULTILINE)
 PATH = re.compile(r"^sweep: path (\S+)\r?$", re.MULTILINE)
 
 
@@ -46,6 +49,7 @@ class Swept:
     open: int = 0                       # boundaries at which interrupts are on, and places: a loop has one
     places: int = 0
     masked: Counter = field(default_factory=Counter)        # those at which they are off, by routine
+    exposed: Counter = field(default_factory=Counter)       # those at which they are on
     faults: list[str] = field(default_factory=list)         # what is not as it should be
 
     @property
@@ -68,14 +72,16 @@ def sweep(run: str, emulators: tuple[str, ...] = ("qemu", "bochs"), more_layers:
 
 def judge(run: str, emulator: str, recorded: list[list[Boundary]], code: int, text: str) -> list[Swept]:
     """Compares what the kernel printed with the recordings."""
+    programs, paths = RUNS[run]
     pieces = dict(zip(PATH.findall(text), PATH.split(text)[2::2]))
-    found = [judge_path(path, emulator, boundaries, pieces.get(path, ""))
-             for path, boundaries in zip(RUNS[run][1], recorded)]
-    if code or text.count(": exit 0") != len(RUNS[run][0]):
-        complaints = [line for line in text.splitlines()
-                      if line.startswith(("panic", "swept: ", "task ")) and not line.endswith((": 0 wrong", "exit 0"))]
+    recorded = recorded + [[] for _ in paths[len(recorded):]]
+    found = [judge_path(path, emulator, *both) for path, *both in
+             zip(paths, recorded, (pieces.get(path, "") for path in paths))]
+    if code or text.count(": exit 0") != len(programs):
+        ends = [line for line in text.splitlines()
+                if line.startswith(("panic", "task ")) and not line.endswith("exit 0")]
         last = [swept for swept in found if swept.rounds][-1:] or found
-        last[0].faults.append(f"the run ended with code {code}: {'; '.join(complaints[:4]) or 'no complaint'}")
+        last[0].faults.append(f"the run ended with code {code}: {'; '.join(ends[:4]) or 'it says nothing'}")
     return found
 
 
@@ -87,13 +93,27 @@ def judge_path(path: str, emulator: str, boundaries: list[Boundary], text: str) 
     swept.rounds = int(ended[1]) if ended else 0
     swept.masked = Counter(routine(one) for one in boundaries if not one.open)
     swept.open = sum(one.open for one in boundaries)
-    swept.faults = faults(boundaries, strikes)
+    swept.places = len(expected(boundaries))
+    swept.exposed = Counter(routine(one) for one in boundaries if one.open)
+    if not boundaries:
+        swept.faults.append("the path could not be recorded: the machine ended before it")
     if not ended:
         swept.faults.append("the sweep did not come to its end")
-    elif int(ended[2]) or int(ended[3]):
-        swept.faults.append(f"{ended[2]} page faults had a wrong CR2, {ended[3]} wake-ups were lost")
-    swept.places = len(expected(boundaries))
+    swept.faults += damages(boundaries, strikes, text)
+    swept.faults += [f"{count} {what}" for count, what in zip(ended.groups()[1:] if ended else (), SEEN) if int(count)]
+    swept.faults += faults(boundaries, strikes) if boundaries and ended else []
     return swept
+
+
+def damages(boundaries: list[Boundary], strikes: list[Strikes], text: str) -> list[str]:
+    """What the program found changed, by the place that was struck in that round."""
+    names = {one.rip: one.place for one in boundaries}
+    found: dict[str, list[int]] = {}
+    for number, what in DAMAGE.findall(text):
+        struck = next((one.rip for one in strikes if one.first <= int(number) <= one.last), 0)
+        found.setdefault(f"struck at {names.get(struck, hex(struck))}, {what}", []).append(int(number))
+    return [f"{what} (round{'s' * (len(rounds) > 1)} {rounds[0]}{f' to {rounds[-1]}' * (len(rounds) > 1)})"
+            for what, rounds in found.items()]
 
 
 def routine(boundary: Boundary) -> str:

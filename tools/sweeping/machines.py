@@ -72,19 +72,20 @@ class Console:
 
     def __init__(self, descriptor: int):
         self.text = b""
-        self.descriptor = descriptor
-        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread = threading.Thread(target=self.read, args=(descriptor,), daemon=True)
         if descriptor >= 0:
             self.thread.start()
 
-    def read(self) -> None:
-        while data := os.read(self.descriptor, 65536):
-            self.text += data
+    def read(self, descriptor: int) -> None:
+        with open(os.dup(descriptor), "rb", buffering=0) as console:
+            while data := console.read(65536):
+                self.text += data
 
-    def end(self) -> str:
-        """All of it, when the machine has ended."""
-        if self.descriptor >= 0:
-            self.thread.join(10)
+    def end(self, patience: float) -> str:
+        """All of it, when the machine has ended; it must do so in time."""
+        self.thread.join(patience)
+        if self.thread.is_alive():
+            raise SweepError(f"the machine did not end within {patience:g} seconds")
         return self.text.decode(errors="replace")
 
 

@@ -28,7 +28,7 @@ static struct run {
     uint64_t rip, cs;
 } runs[MOST_RUNS];
 
-static unsigned length, n, halted, wrong_cr2, lost;
+static unsigned length, n, halted, wrong_cr2, wrong_state, lost;
 static bool asked, armed, over, all_over;
 static struct task *parked;
 
@@ -55,10 +55,18 @@ static bool behind_hlt(const struct trap_frame *frame) {
     return !from_user(frame) && *(const uint8_t *)(frame->rip - 1) == 0xf4;
 }
 
+/* What C takes for granted: DF and AC are clear, GS base is the PCR, and the stack is the current task's own. */
+static bool state_is_right(void) {
+    uint64_t stack = (uint64_t)__builtin_frame_address(0), top = current()->kernel_stack_top;
+    bool own_stack = current() == this_cpu->idle || (stack < top && stack >= top - KERNEL_STACK_SIZE);
+    return !(read_rflags() & (RFLAGS_DF | RFLAGS_AC)) && rdmsr(MSR_GS_BASE) == (uint64_t)this_cpu->self && own_stack;
+}
+
 /* What an interrupt may do, and a mistake in the order of the entries and exits does not bear: use the scratch word of
  * syscall_entry, as the next program's system call would, and fault, which changes CR2. Then it is the kernel's own. */
 static bool strike(struct trap_frame *frame) {
     char byte;
+    wrong_state += !state_is_right();
     if (armed)
         note(frame);
     if (armed && behind_hlt(frame))
@@ -90,8 +98,8 @@ static bool arm(struct trap_frame *frame) {
 static void report(void) {
     for (struct run *run = runs; run < runs + length; run++)
         printk("sweep: struck %u %u 0x%016lx ring %lu\n", run->first, run->last, run->rip, run->cs & 3);
-    printk("sweep: rounds %u wrong-cr2 %u lost-wake-ups %u\n", n, wrong_cr2, lost);
-    length = n = halted = wrong_cr2 = lost = 0;
+    printk("sweep: rounds %u wrong-cr2 %u wrong-state %u lost-wake-ups %u\n", n, wrong_cr2, wrong_state, lost);
+    length = n = halted = wrong_cr2 = wrong_state = lost = 0;
     over = true;
 }
 

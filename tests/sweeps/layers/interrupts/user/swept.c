@@ -112,12 +112,13 @@ static void fill(void) {
 }
 
 static int wrong;
+static unsigned rounds; /* of this path; the kernel counts them as well */
 
 static void expect(const char *what, uint64_t wanted, uint64_t found) {
     if (wanted == found)
         return;
     wrong++;
-    printf("swept: %s should be 0x%lx and is 0x%lx\n", what, wanted, found);
+    printf("swept: round %u: %s should be 0x%lx and is 0x%lx\n", rounds, what, wanted, found);
 }
 
 static void check(void) {
@@ -183,7 +184,7 @@ static long ask(long what) {
 static void sweep(const char *name, void (*path)(void)) {
     printf("sweep: path %s\n", name);
     ask(BEGIN);
-    for (; !ask(LOOK); sched_yield())
+    for (rounds = 0; !ask(LOOK); sched_yield(), rounds++)
         path();
 }
 
