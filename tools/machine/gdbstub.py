@@ -140,9 +140,24 @@ class Gdbstub:
         if seen != address:
             raise GdbError(f"the machine stopped at {seen:#x} instead of {address:#x}")
 
+    def break_at(self, address: int) -> None:
+        """Sets a breakpoint that stays, for go_on(). Steps pass over it."""
+        self.request(f"Z1,{address:x},1")
+
+    def go_on(self) -> None:
+        """Runs until one of those breakpoints; not the one at which it stands."""
+        self.step()
+        self.resume("c")
+
     def nmi(self) -> None:
         """An NMI, which strikes before the next instruction."""
         self.monitor("nmi")
+
+    def memory(self, address: int, words: int) -> list[int]:
+        """Words of 8 bytes; none where there is no memory."""
+        answer = self.request(f"m{address:x},{8 * words:x}")
+        data = b"" if answer.startswith("E") else bytes.fromhex(answer)
+        return [int.from_bytes(data[at:at + 8], "little") for at in range(0, len(data), 8)]
 
     def monitor(self, command: str) -> str:
         """Gives QEMU's monitor a command, such as nmi; its text comes in packets that begin with an O."""

@@ -72,12 +72,12 @@ class Console:
 
     def __init__(self, descriptor: int):
         self.text = b""
-        self.thread = threading.Thread(target=self.read, args=(descriptor,), daemon=True)
+        self.thread = threading.Thread(target=self.read, args=(os.dup(max(descriptor, 0)),), daemon=True)
         if descriptor >= 0:
             self.thread.start()
 
     def read(self, descriptor: int) -> None:
-        with open(os.dup(descriptor), "rb", buffering=0) as console:
+        with open(descriptor, "rb", buffering=0) as console:
             while data := console.read(65536):
                 self.text += data
 
