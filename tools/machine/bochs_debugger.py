@@ -244,6 +244,10 @@ class BochsDebugger:
         """The CPU executes one instruction, the others stand still."""
         self.command(f"s {self.cpu} 1" if self.cpus > 1 else "s")
 
+    def pc(self) -> int:
+        """RIP of the present CPU, sooner than by registers(); in 64-bit mode that is where it is."""
+        return int("".join(self.command(f'show "cpu{self.cpu}.RIP"')).split()[-1], 16)
+
     def go_on(self) -> None:
         """Runs until a breakpoint."""
         self.follow(self.command("c"))

@@ -144,6 +144,14 @@ class Gdbstub:
         """Sets a breakpoint that stays, for go_on(). Steps pass over it."""
         self.request(f"Z1,{address:x},1")
 
+    def remove_breakpoints(self, *addresses: int) -> None:
+        for address in addresses:
+            self.request(f"z1,{address:x},1")
+
+    def pc(self) -> int:
+        """Where the present CPU is, as registers() has it."""
+        return self.registers()["pc"]
+
     def go_on(self) -> None:
         """Runs until one of those breakpoints; not the one at which it stands."""
         self.step()

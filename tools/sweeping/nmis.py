@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Union
+from itertools import groupby
+from typing import Iterable, Union
 
 from elftools.elf.elffile import ELFFile
 
@@ -16,14 +17,33 @@ from machine.run import MachineError
 
 from .machines import Session, Setup, SweepError, layer, stopped
 
-STUB_SIZE, VECTOR_NMI = 16, 2
+STUB_SIZE, VECTOR_DB, VECTOR_NMI = 16, 1, 2
 # Where the way of an NMI ends: its IRETQ, from ring 0 and from ring 3; or the kernel does.
 WAYS_OUT = ("paranoid_entry.step6", "interrupt_return.step3")
 GIVEN_UP = "panic_begin"
 BELOW = 32              # words of memory below RSP
 MOST = 3000             # instructions of a path
-# What a path begins with: the label of hostile.c at the instruction that enters the kernel.
-PATHS = ("syscall", "user_copy_fault", "interrupt", "debug")
+
+
+@dataclass(frozen=True)
+class Path:
+    """Where to begin, with which programs (the base of GS goes in between), and where the end is, if not in ring 3."""
+
+    begin: str                                  # a label of hostile.c, or a stub of the kernel's
+    programs: tuple[str, ...] = ("hostile {}",)
+    end: str = ""
+
+
+PATHS = {
+    "syscall": Path("at_syscall"),
+    "user-copy-fault": Path("at_user_copy_fault"),
+    "interrupt": Path("at_interrupt"),
+    "debug": Path("at_debug"),
+    "step-into-entry": Path("at_step_into_entry"),
+    "switch": Path("at_switch", ("hostile {}", "hostile {}")),
+    "watch-into-entry": Path("at_watched", ("hostile {} watch",)),
+    "break-at-entry": Path("debug_stub", ("hostile {} debug",), "syscall_entry"),
+}
 
 
 @dataclass
@@ -32,6 +52,7 @@ class Place:
 
     rip: int
     name: str
+    text: str           # the instruction; of a program, empty
     ring: int
     users_gs: bool      # in ring 0: GS base is not the PCR
 
@@ -44,11 +65,13 @@ class Swept:
     emulator: str
     gs: str                                             # what the program has put there
     places: list[Place] = field(default_factory=list)   # where an NMI struck, in order
-    faults: dict[int, str] = field(default_factory=dict)    # what went wrong, by the number of the place
+    held: dict[int, str] = field(default_factory=dict)  # where the CPU takes none, by the number of the place, and why
+    faults: dict[int, str] = field(default_factory=dict)    # what went wrong
 
     @property
     def boundaries(self) -> int:
-        return len(self.places)
+        """Those at which an NMI struck."""
+        return len(self.places) - len(self.held)
 
     @property
     def with_users_gs(self) -> int:
@@ -78,18 +101,17 @@ class Sweeper:
     def __init__(self, session: Session, setup: Setup):
         self.debugger, self.kernel = session.debugger, session.kernel
         self.listing = Listing(setup.elf)
-        self.labels = labels_of(setup)
+        self.labels = {**labels_of(setup), **self.kernel.addresses}
         symbols = self.kernel.addresses
         self.pcr = symbols["boot_pcr"]
         self.nmis = self.pcr + self.kernel.structures.member("pcr", "nmis")[0]
         self.stub = symbols["interrupt_stubs"] + STUB_SIZE * VECTOR_NMI
+        self.debug_stub = self.labels["debug_stub"] = symbols["interrupt_stubs"] + STUB_SIZE * VECTOR_DB
         self.ways_out = [symbols[name] for name in WAYS_OUT]
         self.given_up = symbols[GIVEN_UP]
 
-    def watch(self) -> None:
-        """Breakpoints for strike(), once a path has begun."""
-        for address in (*self.ways_out, self.given_up):
-            self.debugger.break_at(address)
+    def stops(self) -> tuple[int, ...]:
+        return (*self.ways_out, self.given_up)
 
     def state(self) -> State:
         registers = self.debugger.registers()
@@ -101,16 +123,21 @@ class Sweeper:
     def place(self, registers: dict[str, int]) -> Place:
         rip, ring = registers["pc"], registers["cs"] & 3
         name = self.listing.symbol(rip) if ring == 0 else "a program"
-        return Place(rip, name, ring, ring == 0 and registers["gs_base"] != self.pcr)
+        text = self.listing.instructions.get(rip, "") if ring == 0 else ""
+        return Place(rip, name, text, ring, ring == 0 and registers["gs_base"] != self.pcr)
 
-    def strike(self, before: State) -> str:
-        """An NMI at the present instruction, until its handler is through; gives what was wrong. Behind a fault the
-        machine is of no more use."""
-        counted = self.counted()
+    def came(self) -> bool:
+        """Is the CPU at the gate of NMIs? Bochs has executed the first instruction there already."""
+        return self.stub <= self.debugger.pc() < self.stub + STUB_SIZE
+
+    def raise_nmi(self) -> bool:
+        """An NMI at the present instruction; whether it comes at once."""
         self.debugger.nmi()
         self.debugger.step()
-        if not self.stub <= self.debugger.registers()["pc"] < self.stub + STUB_SIZE:
-            return f"the NMI did not come, but {self.where()}"
+        return self.came()
+
+    def check(self, before: State, counted: int) -> str:
+        """From the gate to the end of the handler; gives what was wrong. Behind a fault the machine is of no more use."""
         said = self.run_out(before.registers["pc"])
         if said:
             return said
@@ -122,16 +149,25 @@ class Sweeper:
         """Out of the handler of an NMI, by its IRETQ."""
         try:
             self.debugger.go_on()
-            if self.debugger.registers()["pc"] == self.given_up:
+            if self.debugger.pc() == self.given_up:
                 return "the kernel panicked"
             self.debugger.step()
+            return "" if self.debugger.pc() == target else f"its IRETQ did not lead back, but {self.where()}"
         except MachineError as error:
             return f"the machine did not come back: {error}"
-        return "" if self.debugger.registers()["pc"] == target else f"the handler's IRETQ did not lead back: {self.where()}"
 
     def where(self) -> str:
         registers = self.debugger.registers()
         return f"the CPU is at {self.listing.symbol(registers['pc'])} in ring {registers['cs'] & 3}"
+
+
+    def why_held(self, before: Union[Place, None]) -> str:
+        """Why an NMI that did not come comes one instruction later; empty if there is no reason."""
+        if before and before.text == "sti":
+            return "in the shadow of STI (in Bochs; other CPUs may)"
+        if self.debug_stub <= self.debugger.pc() < self.debug_stub + STUB_SIZE:
+            return "a #DB waits as well, and comes first"
+        return ""
 
 
 def labels_of(setup: Setup) -> dict[str, int]:
@@ -141,50 +177,63 @@ def labels_of(setup: Setup) -> dict[str, int]:
         return {one.name: one["st_value"] for one in table.iter_symbols() if one.name.startswith("at_")}
 
 
-def setup_of(gs: str, how: str = "", more_layers: tuple[str, ...] = ()) -> Setup:
-    program = f"hostile {gs} {how}".strip()
-    return Setup((layer("hostile"), *more_layers), (program,))
-
-
-def sweep(emulator: str, gs: str, paths: tuple[str, ...] = PATHS, how: str = "",
-          more_layers: tuple[str, ...] = ()) -> list[Swept]:
+def sweep(emulator: str, gs: str, paths: Iterable[str] = PATHS, more_layers: tuple[str, ...] = ()) -> list[Swept]:
     """Several paths with one base of GS."""
-    found = []
-    for path in paths:
-        swept = Swept(path, emulator, gs)
-        while not go_through(swept, setup_of(gs, how, more_layers)):
-            pass        # the machine was lost to a fault; the next one passes over the place
-        found.append(swept)
+    found = [Swept(path, emulator, gs) for path in paths]
+    for programs, group in groupby(found, key=lambda swept: PATHS[swept.path].programs):
+        setup = Setup((layer("hostile"), *more_layers), tuple(program.format(gs) for program in programs))
+        left = list(group)
+        while left:         # where a fault has cost the machine, the next one passes over the place
+            with stopped(emulator, setup) as session:
+                sweeper = Sweeper(session, setup)
+                while left and go_through(left[0], sweeper):
+                    del left[0]
     return found
 
 
-def go_through(swept: Swept, setup: Setup) -> bool:
+def go_through(swept: Swept, sweeper: Sweeper) -> bool:
     """Once along a path, with an NMI at each place but those that are known to be faulty. True if it came to the end."""
-    with stopped(swept.emulator, setup) as session:
-        sweeper = Sweeper(session, setup)
-        begin(sweeper, swept.path)
-        sweeper.watch()
-        places: list[Place] = []
-        while len(places) < MOST:
-            before = sweeper.state()
-            places.append(sweeper.place(before.registers))
-            number = len(places) - 1
-            said = "" if number in swept.faults else sweeper.strike(before)
-            if said:
-                swept.faults[number] = f"{places[-1].name}: {said}"
-                return False
-            if number and is_end(places, swept.path):
-                swept.places = places
-                return True
-            session.debugger.step()
-    raise SweepError(f"the path {swept.path} does not end within {MOST} instructions")
+    path, debugger = PATHS[swept.path], sweeper.debugger
+    swept.places, swept.held = [], {}
+    debugger.run_to(sweeper.labels[path.begin])
+    for address in sweeper.stops():
+        debugger.break_at(address)
+    while not is_end(swept.places, sweeper.labels.get(path.end)):
+        if len(swept.places) == MOST:
+            raise SweepError(f"the path {swept.path} does not end within {MOST} instructions")
+        if swept.places:
+            debugger.step()
+        if not strike(swept, sweeper):
+            return False
+    debugger.remove_breakpoints(*sweeper.stops())
+    return True
 
 
-def begin(sweeper: Sweeper, path: str) -> None:
-    """To the instruction of the program that enters the kernel, a few rounds after it has begun."""
-    sweeper.debugger.run_to(sweeper.labels[f"at_{path}"])
+def strike(swept: Swept, sweeper: Sweeper) -> bool:
+    """An NMI at the present place. False if the machine is lost by it."""
+    before, counted = sweeper.state(), sweeper.counted()
+    number, place = len(swept.places), sweeper.place(before.registers)
+    swept.places.append(place)
+    if number in swept.faults:
+        return True
+    if not sweeper.raise_nmi():
+        why = sweeper.why_held(swept.places[-2] if number else None)
+        if not why:
+            swept.faults[number] = f"{place.name}: the NMI did not come, but {sweeper.where()}"
+            return False
+        swept.held[number] = f"{place.name}: {why}"
+        before = sweeper.state()        # and now it does
+        number, place = number + 1, sweeper.place(before.registers)
+        swept.places.append(place)
+        sweeper.debugger.step()
+    said = sweeper.check(before, counted) if sweeper.came() else f"the NMI did not come at all, but {sweeper.where()}"
+    if said:
+        swept.faults[number] = f"{place.name}: {said}"
+    return not said
 
 
-def is_end(places: list[Place], path: str) -> bool:
-    """Back in the program."""
-    return places[-1].ring == 3 and any(place.ring == 0 for place in places)
+def is_end(places: list[Place], end: Union[int, None]) -> bool:
+    """Back in the program, or at the address that is the end."""
+    if not places:
+        return False
+    return places[-1].rip == end or places[-1].ring == 3 and any(place.ring == 0 for place in places)
