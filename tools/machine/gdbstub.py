@@ -116,9 +116,9 @@ class Gdbstub:
     def step(self) -> None:
         """The CPU executes one instruction, the others stand still. QEMU sometimes comes back before it has begun,
         after an interrupt for example."""
-        before = self.registers()["pc"]
+        before = self.registers()       # all of them: an IRET may lead from one place to the same, for another frame
         self.resume(f"vCont;s:{self.threads[self.cpu]}")
-        if self.registers()["pc"] == before:
+        if self.registers() == before:
             self.resume(f"vCont;s:{self.threads[self.cpu]}")
 
     def run_to(self, address: int) -> None:

@@ -9,21 +9,22 @@ import tempfile
 import threading
 import subprocess
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Iterator, Union
+from typing import Iterator, Union
 
 from layers import ROOT
 from machine import bochs, qemu
 from machine.bochs_debugger import BochsDebugger
 from machine.gdbstub import Gdbstub
 from machine.prepare import prepare, variant_of
-from machine.run import MachineError, stop
+from machine.run import End, Machine, stop
 from machine.walk import Kernel, Run
 
 STAGE = "05"
 LAYERS = ROOT / "tests/sweeps/layers"
 TIMEOUT = 120           # seconds of a run without a debugger
+PATIENCE = 60           # seconds until a machine has ended that ends by itself
 
 
 class SweepError(Exception):
@@ -58,13 +59,12 @@ class Session:
 
     debugger: Union[Gdbstub, BochsDebugger]
     kernel: Kernel
-    console: "Console" = field(default_factory=lambda: Console(-1))
+    machine: Union[Machine, None] = None        # QEMU's
+    console: Union["Console", None] = None
 
-    def printed(self) -> str:
-        """All that the kernel has printed so far."""
-        if isinstance(self.debugger, BochsDebugger):
-            self.console.text += self.debugger.heard()
-        return self.console.text.decode(errors="replace")
+    def ended(self) -> tuple[End, str]:
+        """How QEMU ended, which it must have."""
+        return self.machine.judge(self.machine.process.wait(PATIENCE))
 
 
 class Console:
@@ -72,9 +72,8 @@ class Console:
 
     def __init__(self, descriptor: int):
         self.text = b""
-        self.thread = threading.Thread(target=self.read, args=(os.dup(max(descriptor, 0)),), daemon=True)
-        if descriptor >= 0:
-            self.thread.start()
+        self.thread = threading.Thread(target=self.read, args=(os.dup(descriptor),), daemon=True)
+        self.thread.start()
 
     def read(self, descriptor: int) -> None:
         with open(descriptor, "rb", buffering=0) as console:
@@ -116,10 +115,11 @@ def in_qemu(setup: Setup, folder: Path, run: Run) -> Iterator[Session]:
     request, elf = prepare(variant_of(STAGE, layers=setup.layers), folder, run, gdb=socket, icount=setup.icount)
     qemu.check(request)
     machine = qemu.run(request)
+    console = Console(machine.console)
     try:
         debugger = Gdbstub(socket)
         try:
-            yield Session(debugger, Kernel(elf), Console(machine.console))
+            yield Session(debugger, Kernel(elf), machine, console)
         finally:
             debugger.close()
     finally:
@@ -145,7 +145,3 @@ def boot(emulator: str, setup: Setup, patience: float = TIMEOUT) -> tuple[int, s
         raise SweepError(f"{' '.join(words)}:\n{errors}")
     return process.returncode, output
 
-
-def problems() -> Iterable[type[Exception]]:
-    """What may come up that is no finding, for the callers to tell."""
-    return SweepError, MachineError

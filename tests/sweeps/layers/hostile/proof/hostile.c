@@ -6,7 +6,7 @@
 #include <kernel/pcr.h>
 #include <proof/proof.h>
 
-enum { VECTOR_PREPARE = 0x85 };
+enum { VECTOR_PREPARE = 0x85, VECTOR_RAISE = 0x86 };
 enum { WITH_FSGSBASE = 1, BREAK_AT_ENTRY = 2, WATCH = 4 }; /* in hostile.c of user/ as well */
 
 #define CR4_FSGSBASE (1ul << 16)
@@ -30,6 +30,20 @@ static bool prepare(struct trap_frame *frame) {
     return true;
 }
 
+/* #DB in ring 0 with the program's GS, as at the first instruction of syscall_entry, for the emulator that cannot. */
+static bool raise_debug(struct trap_frame *frame) {
+    __asm__ volatile(".globl debug_in_kernel, behind_debug_in_kernel\n\t"
+                     "swapgs\n"
+                     "debug_in_kernel:\n\t"
+                     "int 1\n"
+                     "behind_debug_in_kernel:\n\t"
+                     "swapgs"
+                     :
+                     :
+                     : "memory");
+    return true;
+}
+
 /* The kernel's own lets a program's single step end the program. Here it goes on; and an instruction at which it broke
  * is executed, for which RF is made. */
 static bool pass_over_debug(struct trap_frame *frame) {
@@ -45,7 +59,9 @@ static bool nothing(struct trap_frame *frame) { return true; }
 
 static void hostile_init(void) {
     trap_handle(VECTOR_PREPARE, prepare);
+    trap_handle(VECTOR_RAISE, raise_debug);
     idt_allow_user(VECTOR_PREPARE);
+    idt_allow_user(VECTOR_RAISE);
     trap_handle(VECTOR_DB, pass_over_debug);
     trap_handle(VECTOR_BP, nothing);
 }

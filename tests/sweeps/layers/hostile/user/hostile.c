@@ -48,6 +48,8 @@ static void single_step(void) {
                  : "memory", "cc");
 }
 
+static void debug_in_kernel(void) { asm volatile("int 0x86" : : : "memory"); }
+
 /* The kernel's #DB handler clears TF if the trap comes in ring 3, so it is still set if it has come in ring 0. */
 static void step_into_syscall(void) {
     long result = SYS_getpid;
@@ -98,6 +100,7 @@ int main(int argc, char **argv) {
         call_clock_wrongly();
         breakpoint();
         single_step();
+        debug_in_kernel();
         step_into_syscall();
         call_yield();
     }
