@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import atexit
 import os
+import subprocess
 import sys
 import tempfile
 import threading
-import subprocess
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Iterator, Union
 
@@ -18,7 +20,7 @@ from machine import bochs, qemu
 from machine.bochs_debugger import BochsDebugger
 from machine.gdbstub import Gdbstub
 from machine.prepare import prepare, variant_of
-from machine.run import End, Machine, stop
+from machine.run import End, Machine, Request, stop
 from machine.walk import Kernel, Run
 
 STAGE = "05"
@@ -88,42 +90,54 @@ class Console:
         return self.text.decode(errors="replace")
 
 
+@lru_cache(maxsize=None)
+def image(setup: Setup) -> tuple[Request, Path]:
+    """The kernel and its image, made once: a sweep may start hundreds of machines. They go when we end."""
+    folder = tempfile.TemporaryDirectory(prefix="ringstep-sweep-")
+    atexit.register(folder.cleanup)
+    return prepare(variant_of(STAGE, layers=setup.layers), Path(folder.name), Run(programs=setup.programs))
+
+
 @contextmanager
 def stopped(emulator: str, setup: Setup) -> Iterator[Session]:
     """A machine that stands at its first instruction; it is gone afterwards, whatever happens."""
+    request, elf = image(setup)
     with tempfile.TemporaryDirectory(prefix="ringstep-sweep-") as folder:
-        run = Run(programs=setup.programs)
         starter = in_bochs if emulator == "bochs" else in_qemu
-        with starter(setup, Path(folder), run) as session:
+        with starter(replace(request, folder=Path(folder)), elf, setup) as session:
             yield session
 
 
 @contextmanager
-def in_bochs(setup: Setup, folder: Path, run: Run) -> Iterator[Session]:
-    request, elf = prepare(variant_of(STAGE, layers=setup.layers), folder, run)
+def in_bochs(request: Request, elf: Path, setup: Setup) -> Iterator[Session]:
     bochs.check(request)
     debugger = BochsDebugger(request, elf)
     try:
-        yield Session(debugger, Kernel(elf))
+        yield Session(debugger, kernel_of(elf))
     finally:
         debugger.close()
 
 
 @contextmanager
-def in_qemu(setup: Setup, folder: Path, run: Run) -> Iterator[Session]:
-    socket = str(folder / "gdb")
-    request, elf = prepare(variant_of(STAGE, layers=setup.layers), folder, run, gdb=socket, icount=setup.icount)
+def in_qemu(request: Request, elf: Path, setup: Setup) -> Iterator[Session]:
+    request = replace(request, gdb=str(request.folder / "gdb"), icount=setup.icount)
     qemu.check(request)
     machine = qemu.run(request)
     console = Console(machine.console)
     try:
-        debugger = Gdbstub(socket)
+        debugger = Gdbstub(request.gdb)
         try:
-            yield Session(debugger, Kernel(elf), machine, console)
+            yield Session(debugger, kernel_of(elf), machine, console)
         finally:
             debugger.close()
     finally:
         stop(machine.process)
+
+
+@lru_cache(maxsize=None)
+def kernel_of(elf: Path) -> Kernel:
+    """What is known of a kernel; to read its debugging information takes a second."""
+    return Kernel(elf)
 
 
 def boot(emulator: str, setup: Setup, patience: float = TIMEOUT) -> tuple[int, str]:

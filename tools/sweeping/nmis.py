@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby
+from os import PathLike
 from typing import Iterable, Union
 
 from elftools.elf.elffile import ELFFile
@@ -103,7 +105,7 @@ class Sweeper:
 
     def __init__(self, session: Session, setup: Setup):
         self.debugger, self.kernel = session.debugger, session.kernel
-        self.listing = Listing(setup.elf)
+        self.listing = listing_of(setup.elf)
         self.labels = {**labels_of(setup), **self.kernel.addresses}
         symbols = self.kernel.addresses
         self.pcr = symbols["boot_pcr"]
@@ -174,6 +176,11 @@ class Sweeper:
         if self.debug_stub <= self.debugger.pc() < self.debug_stub + STUB_SIZE:
             return "a #DB waits as well, and comes first"
         return ""
+
+
+@lru_cache(maxsize=None)
+def listing_of(elf: PathLike) -> Listing:
+    return Listing(elf)
 
 
 def labels_of(setup: Setup) -> dict[str, int]:
