@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Union
 
 from .machines import TIMEOUT, Setup, boot, layer
-from .recording import HLT, Boundary, record
+from .recording import Boundary, record
 
 # The programs of a run, and the paths that they go through, in this order.
 RUNS = {
@@ -50,6 +50,7 @@ class Swept:
     places: int = 0
     masked: Counter = field(default_factory=Counter)        # those at which they are off, by routine
     exposed: Counter = field(default_factory=Counter)       # those at which they are on
+    verbs: set[tuple[str, str]] = field(default_factory=set)        # what lies behind them: routine and instruction
     faults: list[str] = field(default_factory=list)         # what is not as it should be
 
     @property
@@ -95,6 +96,7 @@ def judge_path(path: str, emulator: str, boundaries: list[Boundary], text: str) 
     swept.open = sum(one.open for one in boundaries)
     swept.places = len(expected(boundaries))
     swept.exposed = Counter(routine(one) for one in boundaries if one.open)
+    swept.verbs = {(routine(one), one.text.split()[0]) for one in boundaries if one.open and one.text}
     if not boundaries:
         swept.faults.append("the path could not be recorded: the machine ended before it")
     if not ended:

@@ -12,8 +12,8 @@ enum { WITH_FSGSBASE = 1, BREAK_AT_ENTRY = 2, WATCH = 4 }; /* in hostile.c of us
 #define CR4_FSGSBASE (1ul << 16)
 
 /* DR7. Source: SDM 3B, "Debug Control Register". */
-#define DR7_BREAK_0 0x1ul        /* DR0 holds the address of an instruction */
-#define DR7_WATCH_1 0xf00004ul   /* DR1 holds that of 4 bytes, which are not to be read or written */
+#define DR7_BREAK_0 0x1ul      /* DR0 holds the address of an instruction */
+#define DR7_WATCH_1 0xf00004ul /* DR1 holds that of 4 bytes, which are not to be read or written */
 
 extern char syscall_entry[];
 

@@ -16,8 +16,8 @@ enum { DIVIDE_BY_1 = 0xb, DIVIDE_BY_16 = 3 };
 
 #define MOST_RUNS   4000
 #define MOST_ROUNDS 20000
-#define HALTED      400    /* rounds that end in HLT: from then on all of them do */
-#define LATER       20000  /* counts: for whoever sleeps, and was not there yet when the interrupt came */
+#define HALTED      400   /* rounds that end in HLT: from then on all of them do */
+#define LATER       20000 /* counts: for whoever sleeps, and was not there yet when the interrupt came */
 #define POISON      0xbad0bad0bad0bad0
 #define NOT_MAPPED  0x10ul /* of no program */
 #define CALIBRATION 800    /* rounds of a loop of two instructions */

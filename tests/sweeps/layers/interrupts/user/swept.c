@@ -97,7 +97,7 @@ static uint64_t next_pattern(void) {
 }
 
 /* CF, PF, AF, ZF, SF, DF, OF, NT, AC and ID; IF and bit 1 are always set. */
-#define FLAGS(pattern) (0x202 | ((pattern) & 0x244cd5))
+#define FLAGS(pattern) (0x202 | ((pattern)&0x244cd5))
 
 static void fill(void) {
     for (int i = 0; i < GENERAL; i++)
