@@ -9,7 +9,7 @@ SYSCALL_ENTRY, CLOCK, SCHED = "kernel/syscall_entry.S", "kernel/clock.c", "kerne
 STI_AND_CALL = "                          sti\n                          call    syscall_dispatch\n"
 CALL = "                          call    syscall_dispatch\n"
 PUSH_SS = "STEP(syscall_entry, 4)    push    SEL_USER_DATA               /* frame.ss */\n"
-CLI = "                          cli                                 /* from the decision to return on, nothing may come in */\n"
+CLI = f"{' ' * 26}cli{' ' * 33}/* from the decision to return on, nothing may come in */\n"
 EOI = "    lapic_write(LAPIC_EOI, 0); /* before the switch: the next task must have its tick as well */\n"
 FIND_PCR = """\
 STEP(paranoid_entry, 2)   mov     ecx, MSR_GS_BASE
@@ -45,13 +45,13 @@ KERNELS = {
     # Interrupts are on one instruction too early, before the program's RSP has left the scratch word.
     "sti-too-early": {SYSCALL_ENTRY: [(STI_AND_CALL, CALL), (PUSH_SS, f"    sti\n{PUSH_SS}")]},
     "no-cli": {SYSCALL_ENTRY: [(CLI, "")]},
-    "sfmask-without-if": {"kernel/syscall_init.c": [("(RFLAGS_USER | RFLAGS_IF | RFLAGS_IOPL", "(RFLAGS_USER | RFLAGS_IOPL"),
+    "sfmask-without-if": {"kernel/syscall_init.c": [("(RFLAGS_USER | RFLAGS_IF |", "(RFLAGS_USER |"),
                                                     ("0x257fd5", "0x257dd5")]},
     "no-eoi": {CLOCK: [(EOI, "")]},
     "no-clac": {"kernel/entry_macros.h": [("    CLAC                /* a gate leaves", "    nop                 /*")]},
     # A trap gate leaves interrupts on, and another fault may come before CR2 has been read.
     "page-fault-by-trap-gate": {"kernel/idt.c": [("    idt_allow_user(VECTOR_BP);",
-                                                  "    idt[VECTOR_PF][0] |= 1ul << 40;\n    idt_allow_user(VECTOR_BP);")]},
+                                                  "    idt[VECTOR_PF][0] |= 1ul << 40, idt_allow_user(VECTOR_BP);")]},
     # The test whether anybody waits, and the HLT, with an interrupt possible in between.
     "sti-before-the-test": {SCHED: [("        cli();\n        if (READ_ONCE", "        sti();\n        if (READ_ONCE"),
                                     ('"sti; hlt"', '"hlt"')]},

@@ -11,7 +11,7 @@ from sweeping.interrupts import RUNS, Swept, sweep
 pytestmark = pytest.mark.needs("qemu", "grub", "bochs")
 # Between the timer's start and the program: instructions that are recorded and in which no round can end.
 BEFORE = 20
-# The only instruction of the entries and exits before which interrupts are on: the one behind the call in syscall_entry.
+# The only instruction of the entries and exits before which interrupts are on: behind the call in syscall_entry.
 ON_IN_ASSEMBLY = {("syscall_entry", "cli")}
 ASSEMBLY = {"syscall_entry", "interrupt_entry", "interrupt_return", "interrupt_stubs", "ist_entry",
             "paranoid_entry", "switch_stacks", "task_begin"}

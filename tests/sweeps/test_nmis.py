@@ -49,9 +49,9 @@ def test_other_bases_of_gs(gs):
 
 
 def test_debug_exceptions_in_the_entry():
-    """In Bochs the single step of a program that executes SYSCALL, MOV SS before it, and a breakpoint of the CPU each give
-    #DB at the first instruction of syscall_entry, with the program's GS: an NMI at each instruction of that handler. Seen
-    to fail: with nmi-asks-cs."""
+    """In Bochs the single step of a program that executes SYSCALL, MOV SS before it, and a breakpoint of the CPU each
+    give #DB at the first instruction of syscall_entry, with the program's GS: an NMI at each instruction of that
+    handler."""
     found = {swept.path: swept for swept in sweep("bochs", "fake", IN_BOCHS)}
     assert {path: swept.faults for path, swept in found.items()} == {path: {} for path in IN_BOCHS}
     for path in IN_BOCHS[:3]:
@@ -104,8 +104,9 @@ IN_NMI = """\
 def test_a_handler_that_traps_is_diagnosed(emulator):
     """The IRETQ of a trap in the handler lets the next NMI in, onto the same stack. Seen to fail: without the layer, by
     the time-out: the first handler's IRETQ leads back into the handler, for ever."""
-    mended = layer("sweeps-in-nmi", change("05", "kernel/cpu_state.h", ("    uint64_t nmis;\n", "    uint64_t nmis;\n    bool in_nmi;\n")),
-                   change("05", "kernel/paranoid.c", ("    if (!trap_try(frame))\n        trap_panic(frame);\n", IN_NMI)))
+    word = ("    uint64_t nmis;\n", "    uint64_t nmis;\n    bool in_nmi;\n")
+    check = ("    if (!trap_try(frame))\n        trap_panic(frame);\n", IN_NMI)
+    mended = layer("sweeps-in-nmi", change("05", "kernel/cpu_state.h", word), change("05", "kernel/paranoid.c", check))
     done = boot("--emulator", emulator, "--layer", mended, "--layer", NESTED, "--module", "hello", "--timeout", "40")
     assert done.returncode == 1
     assert re.search(r"^panic: CPU 0: an NMI within an NMI, at rip 0x\w+ <trapping\+", done.stdout, re.MULTILINE)

@@ -1,5 +1,5 @@
-# The sweep of NMIs: a debugger stops a path at every instruction, lets an NMI strike there, and looks whether the kernel
-# counted it in its own PCR and all is as it was: every register, both bases of GS, the memory below RSP.
+# The sweep of NMIs: a debugger stops a path at every instruction, lets an NMI strike there, and looks whether the
+# kernel counted it in its own PCR and all is as it was: every register, both bases of GS, the memory below RSP.
 # Used by tools/sweep and by tests/sweeps.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Sweeper:
         return self.came()
 
     def check(self, before: State, counted: int) -> str:
-        """From the gate to the end of the handler; gives what was wrong. Behind a fault the machine is of no more use."""
+        """From the gate to the end of the handler; gives what was wrong. Behind a fault the machine is no more use."""
         said = self.run_out(before.registers["pc"])
         if said:
             return said
@@ -205,7 +205,7 @@ def sweep(emulator: str, gs: str, paths: Iterable[str] = PATHS, more_layers: tup
 
 
 def go_through(swept: Swept, sweeper: Sweeper) -> bool:
-    """Once along a path, with an NMI at each place but those that are known to be faulty. True if it came to the end."""
+    """Once along a path, an NMI at each place but those that are known to be faulty. True if it came to the end."""
     path, debugger = PATHS[swept.path], sweeper.debugger
     swept.places, swept.held = [], {}
     debugger.run_to(sweeper.labels[path.begin])

@@ -1,5 +1,5 @@
-/* A task that looks at its registers as soon as it runs for the first time, and waits until it is to do so once more. So
- * an interrupt can strike each instruction on the way from another task to the first run of this one. */
+/* A task that looks at its registers as soon as it runs for the first time, and waits until it is to do so once more.
+ * So an interrupt can strike each instruction on the way from another task to the first run of this one. */
 /* SPDX-License-Identifier: MIT */
 .intel_syntax noprefix
 

@@ -1,5 +1,5 @@
-/* nested.c: a handler of NMIs that makes the mistake that none may make: it executes an instruction that traps. The IRETQ
- * of that trap lets the next NMI in, onto the stack on which the first one's frame still lies.
+/* nested.c: a handler of NMIs that makes the mistake that none may make: it executes an instruction that traps. The
+ * IRETQ of that trap lets the next NMI in, onto the stack on which the first one's frame still lies.
  * For tests/sweeps.
  * SPDX-License-Identifier: MIT */
 #include <kernel/smp.h>
