@@ -42,8 +42,11 @@ class Gdbstub:
     def request(self, text: str) -> str:
         """Sends a packet and gives the answer."""
         data = text.encode()
-        self.socket.sendall(b"$%s#%02x" % (data, sum(data) % 256))
-        return self.answer()
+        try:
+            self.socket.sendall(b"$%s#%02x" % (data, sum(data) % 256))
+            return self.answer()
+        except ConnectionError:
+            raise GdbError("QEMU has ended") from None
 
     def answer(self) -> str:
         while not (found := re.search(rb"\$([^#]*)#[0-9a-f]{2}", self.received)):

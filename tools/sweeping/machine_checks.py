@@ -58,8 +58,8 @@ def walk(sweeper: Sweeper, path: str, number: int = MOST) -> list[Place]:
 def strike(session: Session, sweeper: Sweeper, place: Place) -> str:
     """The machine check, and what comes of it: what was wrong with that."""
     rsp = sweeper.debugger.registers()["rsp"]
-    sweeper.debugger.monitor(RAISE)
     try:
+        sweeper.debugger.monitor(RAISE)     # without CR4.MCE the machine resets at once
         sweeper.debugger.resume("c")
         return f"the kernel did not end: {sweeper.where()}"
     except MachineError:
