@@ -23,12 +23,12 @@ SETUP = Setup((layer("hostile"),), ("hostile fake",))
 
 
 def sweep(path: str, numbers: Union[Iterable[int], None] = None, more_layers: tuple[str, ...] = ()) -> Swept:
-    """At these places of the path, or at all."""
+    """At these places of the path, or at all; -1 is the last one."""
     setup = Setup((*SETUP.layers, *more_layers), SETUP.programs)
     swept = Swept(path, "qemu", "fake")
     with stopped("qemu", setup) as session:
         places = walk(Sweeper(session, setup), path)
-    for number in range(len(places)) if numbers is None else numbers:
+    for number in [one % len(places) for one in (range(len(places)) if numbers is None else numbers)]:
         swept.places.append(places[number])
         with stopped("qemu", setup) as session:
             sweeper = Sweeper(session, setup)
