@@ -33,7 +33,8 @@ stepping = $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $
   $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
   $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
-.PHONY: all help run bochs bugs step gdb trace editor doctor bench test check models fuzz programs iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs bugs step gdb trace editor doctor bench sweep test check models fuzz programs iso tree \
+  diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -53,6 +54,7 @@ help:
 #: make check           check the entry code without running it (STAGE=05 checks that one)
 #: make models          check the models of what several CPUs do at once (tools/model --help)
 #: make bench           measure what it costs, beside Linux (BENCH="calls startup": some groups; tools/bench --help)
+#: make sweep           strike the kernel at every instruction of its entries (SWEEP="nmis": some; tools/sweep --help)
 #: make editor          boot it in QEMU for an editor's debugger, which is waited for (.vscode/launch.json)
 #: make doctor          whether this machine has what all that needs, and what would install the rest
 #: make iso             build/ringstep.iso, with a menu of all stages
@@ -124,6 +126,10 @@ bench:
 	$(setup) build run bochs bench
 	@$(PYTHON) tools/bench $(BENCH)
 
+sweep:
+	$(setup) build $(notdir $(CC)) run bochs step sweep
+	@$(PYTHON) tools/sweep $(SWEEP) $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
+
 test:
 	$(setup) build gcc $(notdir $(CC)) run test
 	@$(PYTHON) -m pytest -n $(or $(JOBS),2) $(if $(QUICK),-m 'not heavy') $(TESTS)
@@ -165,8 +171,8 @@ build/%: FORCE
 FORCE:
 
 # Headers that are read by assembly and hold its macros are no C to clang-format.
-formatted = $(shell grep -LE '^\.[a-z]' stages/*/{kernel,user,proof,test}/*.[ch] stages/*/bugs/*/*/*.[ch] tests/programs/*.[ch] \
-  bench/programs/*.[ch] bench/layers/*/*/*.[ch] 2>/dev/null)
+formatted = $(shell grep -LE '^\.[a-z]' stages/*/{kernel,user,proof,test}/*.[ch] stages/*/bugs/*/*/*.[ch] \
+  tests/programs/*.[ch] tests/*/layers/*/*/*.[ch] bench/programs/*.[ch] bench/layers/*/*/*.[ch] 2>/dev/null)
 format:
 	$(setup) format
 	@clang-format -i $(formatted)

@@ -47,7 +47,8 @@ NEEDS = {
     "dpkg": (lambda: command("dpkg-deb"), "dpkg"),
 }
 GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),
-          "claims": ("qemu", "grub"), "bench": ("qemu", "grub")}
+          "claims": ("qemu", "grub"), "bench": ("qemu", "grub"),
+          "sweeps": ("qemu", "grub")}
 
 
 def needs_of(item: pytest.Item) -> list[str]:
