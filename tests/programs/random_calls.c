@@ -65,7 +65,7 @@ static uint64_t random_word(void) {
 static void tame(uint64_t number, uint64_t argument[6]) {
     uint64_t address = argument[0];
 
-    if ((number == WRITE || number == WRITEV) && random_below(4))
+    if ((number == WRITE || number == WRITEV) && random_below(8) == 0)
         argument[0] = 1 + random_below(2);
     if (number == NANOSLEEP && address < KERNELS_HALF)
         argument[0] = random_below(2) ? (uint64_t)nap : 0;
