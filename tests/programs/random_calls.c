@@ -6,7 +6,7 @@
 #include <random.h>
 
 #define SANDBOX       0x10000000ul /* where it maps and unmaps at will */
-#define SANDBOX_PAGES 16
+#define SANDBOX_PAGES 8
 #define KERNELS_HALF  0xffff800000000000ul
 #define ERRNO_MAX     4095
 
@@ -61,7 +61,8 @@ static uint64_t random_word(void) {
     }
 }
 
-/* No address within this program but its data, whatever the rounding; nothing that would print for long. */
+/* No address within this program but its data, whatever the rounding; nothing that would print for long, or take all memory, for which many
+ * CPUs would stand in line. */
 static void tame(uint64_t number, uint64_t argument[6]) {
     uint64_t address = argument[0];
 
@@ -76,9 +77,10 @@ static void tame(uint64_t number, uint64_t argument[6]) {
     if ((number == MMAP || number == MUNMAP) && (address < SANDBOX || address < 0x7fff00000000) &&
         address - SANDBOX >= SANDBOX_PAGES * 4096)
         argument[0] = SANDBOX + address % (SANDBOX_PAGES * 4096);
-    if ((number == MMAP || number == MUNMAP) && argument[0] < 1ul << 47 && argument[1] < 1ul << 47)
-        argument[1] %=
-            SANDBOX + SANDBOX_PAGES * 4096 - (argument[0] < SANDBOX + SANDBOX_PAGES * 4096 ? argument[0] : 0);
+    if (number == BRK && address < 1ul << 47)
+        argument[0] = (uint64_t)data + address % 0x8000;
+    if ((number == MMAP || number == MUNMAP) && argument[1] < 1ul << 47)
+        argument[1] %= SANDBOX_PAGES * 4096;
 }
 
 static bool call(uint64_t number, const uint64_t argument[6]) {
