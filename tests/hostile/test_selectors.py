@@ -35,11 +35,17 @@ def check(way: str, *options: str) -> None:
     tasks = good_boot("05", [module("selector", way, "pid", copies=256)], *options, timeout=240).tasks
     assert {task.number & 255 for task in tasks} == set(range(256))
     ends = {task.number & 255: (task.killed_by, task.status) for task in tasks}
-    wanted = {n: ("", SURVIVED) if allowed(way, n) else ("#GP", 139) for n in range(256)}
+    # QEMU pushes the return address of a far call where the low half of RSP points.
+    good = ("#PF", 139) if way == "call" and "bochs" not in options else ("", SURVIVED)
+    wanted = {n: good if allowed(way, n) else ("#GP", 139) for n in range(256)}
     assert {hex(n): end for n, end in ends.items() if end != wanted[n]} == {}
 
 
-@pytest.mark.parametrize("way", [*DATA, "ss", *BACK, *FORTH])
+HEAVY = ("ds", "es", "fs", "lretq", "jump")
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, marks=pytest.mark.heavy) if way in HEAVY else way
+                                 for way in (*DATA, "ss", *BACK, *FORTH)])
 def test_each_selector(way):
     check(way, *WITHOUT_SMAP, "--cpus", "2")
 
