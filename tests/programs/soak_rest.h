@@ -3,9 +3,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#define PAGES                 8
+#define PAGES                 4
 #define WORDS                 (PAGES * 4096 / 8)
-#define REMAP_ONE_IN          8
+#define REMAP_ONE_IN          32
 #define PROT_READ_WRITE       3
 #define MAP_PRIVATE_ANONYMOUS 0x22
 
