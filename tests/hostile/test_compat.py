@@ -1,5 +1,5 @@
-# 32-bit code: ring 3 has no segment for it, so nobody comes to the 32-bit entries. Here one is added to the GDT, and the
-# second line of defence is tried: what IA32_CSTAR and IA32_SYSENTER_CS hold. Where a case is called broken, it is gone.
+# 32-bit code: ring 3 has no segment for it, so nobody comes to the 32-bit entries. Here one is added to the GDT, and
+# the second line of defence is tried: what IA32_CSTAR and IA32_SYSENTER_CS hold; and then taken away.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import pytest
 from claims.changes import attempt, change, layer, on_top
 from differential.runs import module
 
-SEGMENT = ("kernel/gdt.c", ("    gdt[SEL_TSS / 8] =", "    gdt[SEL_USER_CODE32 / 8] = GDT_CODE32 | GDT_RING_3;\n    gdt[SEL_TSS / 8] ="))
+TSS = "    gdt[SEL_TSS / 8] ="
+SEGMENT = ("kernel/gdt.c", (TSS, f"    gdt[SEL_USER_CODE32 / 8] = GDT_CODE32 | GDT_RING_3;\n{TSS}"))
 NO_CSTAR = ("kernel/syscall_init.c", ("    wrmsr(MSR_CSTAR, (uint64_t)syscall32_entry);\n", ""))
-NO_SYSENTER_CS = ("kernel/syscall_init.c", ("    wrmsr(MSR_SYSENTER_CS, 0);", "    wrmsr(MSR_SYSENTER_CS, SEL_KERNEL_CODE);"))
+NO_SYSENTER_CS = ("kernel/syscall_init.c", ("wrmsr(MSR_SYSENTER_CS, 0);", "wrmsr(MSR_SYSENTER_CS, SEL_KERNEL_CODE);"))
 ENOSYS = 38
 MODULES = [module("compat", "1b", "nothing"), module("hello")]
 # Without SMAP: in QEMU a far return in ring 3 reads its stack as the kernel would.

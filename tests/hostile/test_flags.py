@@ -40,7 +40,8 @@ def test_over_system_calls(emulator):
     assert task.before.endswith(ALL_KEPT) and task.status == 0
 
 
-@pytest.mark.parametrize("emulator, microseconds", [("qemu", 3000), pytest.param("bochs", 2500, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("emulator, microseconds", [
+    ("qemu", 3000), pytest.param("bochs", 2500, marks=pytest.mark.heavy)])
 def test_over_ticks(emulator, microseconds):
     """Each combination for longer than two ticks, and somebody else waits, so that most ticks are switches."""
     modules = [module("flags", "timer", str(microseconds)), module("flags", "timer", str(microseconds))]

@@ -3,8 +3,8 @@
 # seed (hard.py), which the messages name; never on the host, where a system call may do anything.
 # SPDX-License-Identifier: MIT
 #
-# Seen to fail: with each fourth task's frame or kernel stack kept (code); without the range check of copies, and without
-# their fix-up (calls); without the checks of a segment's address or of its place in the file (programs).
+# Seen to fail: with each fourth task's frame or kernel stack kept (code); without the range check of copies, and
+# without their fix-up (calls); without the checks of a segment's address or of its place in the file (programs).
 from __future__ import annotations
 
 import random
@@ -78,7 +78,7 @@ def spoilt(good: bytes, numbers: random.Random) -> bytes:
         if numbers.random() < 0.5:
             copy[place] = numbers.choice((0, 1, 0x7f, 0x80, 0xff, numbers.randrange(256)))
         else:
-            word = numbers.choice((0, 1, 1 << 31, 1 << 47, (1 << 47) - 1, 1 << 63, (1 << 64) - 1, numbers.getrandbits(64)))
+            word = numbers.choice((0, 1, 1 << 31, 1 << 47, (1 << 47) - 1, 1 << 63, numbers.getrandbits(64)))
             copy[place & ~7:(place & ~7) + 8] = word.to_bytes(8, "little")
     return bytes(copy[:numbers.randrange(len(copy))] if numbers.random() < 0.1 else copy)
 

@@ -12,8 +12,8 @@ from claims.changes import variant
 from harness import ROOT, children, wait_until
 
 SOAK = [sys.executable, str(ROOT / "tools/soak")]
-GOOD = re.compile(r"^soak: [\d.]+ minutes, 4 runs: [\d,]+ programs \(.*\), ([\d,]+) switches, [\d,]+ ticks; nothing wrong$",
-                  re.MULTILINE)
+GOOD = re.compile(r"^soak: [\d.]+ minutes, 4 runs: [\d,]+ programs \(.*\), ([\d,]+) switches, [\d,]+ ticks; "
+                  r"nothing wrong$", re.MULTILINE)
 STATE = "kernel/user_state.c"
 BROKEN = {
     "FPU not switched": ((STATE, ('    __asm__ volatile("fxrstor64 %0" : : "m"(state->fpu));\n', "")),

@@ -1,8 +1,8 @@
-# One image on machines of both vendors, in both emulators, with 1, 2 and 4 CPUs: the same programs come to the same ends,
-# but for a list of blind spots, each with its reason (same_image.toml).
+# One image on machines of both vendors, in both emulators, with 1, 2 and 4 CPUs: the same programs come to the same
+# ends, but for a list of blind spots, each with its reason (same_image.toml).
 # SPDX-License-Identifier: MIT
 #
-# Seen to fail: with a reason's entry taken out of the list, with one more than is needed in it; PLACEHOLDER
+# Seen to fail: with a machine left out of an entry that it needs, and in one that it does not need.
 from __future__ import annotations
 
 import re
