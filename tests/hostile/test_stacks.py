@@ -10,8 +10,8 @@ from differential.runs import good_boot, module, run_on_host
 
 # Of the PCR, of a stack of the kernel's, at the borders of both halves, not aligned, not canonical.
 STACKS = ["0", "1", "7", "8", "1000", "7fffffffefff", "7ffffffffff8", "7fffffffffff", "800000000000",
-          "dead000000000000", "ffff800000000000", "ffffc00000003ff8", "ffffffff80000000", "ffffffff80116001", "fffffffffffffff8",
-          "ffffffffffffffff"]
+          "dead000000000000", "ffff800000000000", "ffffc00000003ff8", "ffffffff80000000", "ffffffff80116001",
+          "fffffffffffffff8", "ffffffffffffffff"]
 ENDS = {"ud": ("#UD", 132), "bp": ("#BP", 133), "de": ("#DE", 136), "cli": ("#GP", 139), "pf_null_read": ("#PF", 139),
         "syscall": ("", 99)}
 

@@ -22,7 +22,8 @@ except ModuleNotFoundError:     # before Python 3.11
 pytestmark = pytest.mark.needs("musl")
 
 LIST = tomllib.loads(Path(__file__).with_name("same_image.toml").read_text())
-KILLED = re.compile(r"^task (\d+) \(.*\): killed by (.+) at rip=0x[0-9a-f]+\n(?:  rip .* error ([0-9a-f]+)$)?", re.MULTILINE)
+KILLED = re.compile(r"^task (\d+) \(.*\): killed by (.+) at rip=0x[0-9a-f]+\n(?:  rip .* error ([0-9a-f]+)$)?",
+                    re.MULTILINE)
 EXIT = re.compile(r"^task (\d+) \((.*)\): exit (\d+)$", re.MULTILINE)
 INT = re.compile(r"int ?(\d+)$")
 COMPLAINTS = re.compile(r"^soak: .* should be .*$|.* is NOT kept.*$", re.MULTILINE)
@@ -90,8 +91,7 @@ def found(log: str, cpus: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("machine", [*QUICK, *[
-    pytest.param(machine, marks=[pytest.mark.heavy, *([pytest.mark.needs("bochs")] if machine.emulator == "bochs" else [])])
-    for machine in LONG]], ids=str)
+    pytest.param(machine, marks=[pytest.mark.heavy, pytest.mark.needs(machine.emulator)]) for machine in LONG]], ids=str)
 def test_same_outcomes(machine, image):
     done = boot("--iso", str(image), "--emulator", machine.emulator, "--cpu-model", machine.model,
                 "--cpus", str(machine.cpus), "--quiet", "--timeout", "400", timeout=500)

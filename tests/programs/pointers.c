@@ -132,8 +132,8 @@ static void try_one(size_t call, size_t address, size_t length) {
 }
 
 /* What would take away the program itself, what root may do and others not, and what a Linux with more memory grants.
- * Of an address that is not aligned, with a length that is too large as well, the one error is as good as the other; and
- * Linux takes an address just below 2^64 for an error number. */
+ * An address that is not aligned, and a length that is too large: the one error is as good as the other. And Linux
+ * takes an address just below 2^64 for an error number. */
 static bool left_out(size_t call, size_t address, size_t length) {
     uint64_t start = addresses[address].value, size = lengths[length].value;
     bool map = calls[call].make == do_mmap, unmap = calls[call].make == do_munmap;

@@ -61,8 +61,8 @@ static uint64_t random_word(void) {
     }
 }
 
-/* No address within this program but its data, whatever the rounding; nothing that would print for long, or take all memory, for which many
- * CPUs would stand in line. */
+/* No address within this program but its data, whatever the rounding; nothing that would print for long, or take all
+ * memory, for which many CPUs would stand in line. */
 static void tame(uint64_t number, uint64_t argument[6]) {
     uint64_t address = argument[0];
 
