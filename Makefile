@@ -33,7 +33,7 @@ stepping = $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $
   $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
   $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
-.PHONY: all help run bochs bugs step gdb trace editor doctor bench sweep test check models fuzz programs iso tree \
+.PHONY: all help run bochs bugs step gdb trace editor doctor bench soak sweep test check models fuzz programs iso tree \
   diff loc lesson format format-check clean compile_commands.json
 
 all:
@@ -53,6 +53,7 @@ help:
 #: make fuzz            feed the kernel's parsers with made-up bytes, on this machine (FUZZ="elf acpi", SECONDS=60 each)
 #: make check           check the entry code without running it (STAGE=05 checks that one)
 #: make models          check the models of what several CPUs do at once (tools/model --help)
+#: make soak            run it for long under load, and check everything (MINUTES=10, SEED=1; tools/soak --help)
 #: make bench           measure what it costs, beside Linux (BENCH="calls startup": some groups; tools/bench --help)
 #: make sweep           strike the kernel at every instruction of its entries (SWEEP="nmis": some; tools/sweep --help)
 #: make editor          boot it in QEMU for an editor's debugger, which is waited for (.vscode/launch.json)
@@ -129,6 +130,11 @@ bench:
 sweep:
 	$(setup) build $(notdir $(CC)) run bochs step sweep
 	@$(PYTHON) tools/sweep $(SWEEP) $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
+
+soak:
+	$(setup) build run programs
+	@$(PYTHON) tools/soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(CPUS),--cpus $(CPUS)) $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
 
 test:
 	$(setup) build gcc $(notdir $(CC)) run test
