@@ -165,7 +165,7 @@ def test_a_promise_that_is_not_kept(old, new, complaint, copy):
 
 @with_emulators
 def test_ctrl_c_leaves_nothing_behind(tmp_path):
-    """A machine that hangs. (Seen to fail with tools/boot in a session of its own, and not waited for.)"""
+    """A machine that hangs. (Seen to fail with terminate() taken out.)"""
     command = [sys.executable, str(ROOT / "tools/bugs"), QUICK, "--run", "--layer", str(ROOT / "tests/boot/layers/hang")]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, start_new_session=True, env={"PATH": "/usr/bin:/bin",
