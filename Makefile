@@ -150,7 +150,7 @@ FORCE:
 
 # Headers that are read by assembly and hold its macros are no C to clang-format.
 formatted = $(shell grep -LE '^\.[a-z]' stages/*/{kernel,user,proof,test}/*.[ch] tests/programs/*.[ch] \
-  bench/programs/*.[ch] bench/layers/*/*/*.[ch] 2>/dev/null)
+  bench/programs/*.[ch] bench/layers/*/*/*.[ch] stages/*/bugs/*/{user,proof,test}/*.[ch] 2>/dev/null)
 format:
 	$(setup) format
 	@clang-format -i $(formatted)
