@@ -43,7 +43,8 @@ def print_about(bug: Bug) -> None:
     say(fill("mistake", bug.mistake))
     for number, who in enumerate(bug.who):
         say(fill("made by" if not number else "", who))
-    say(fill("breaks", "; ".join(f"invariant {number}, {names[number]}" for number in bug.breaks) + " (docs/invariants.md)"))
+    broken = "; ".join(f"invariant {number}, {names[number]}" for number in bug.breaks)
+    say(fill("breaks", f"{broken or 'what one expects, and none of the invariants'} (docs/invariants.md)"))
     say(fill("see it", f"make diff BUG={bug.name}"))
 
 
