@@ -1,5 +1,5 @@
-/* flags.c: in place of the stage's own threads, one that keeps CPU 0 from pulling the program over, until CPU 1 runs it.
- * rsp0 is 0 meanwhile, as it is while CPU 0 is idle, and afterwards.
+/* flags.c: in place of the stage's own threads, one that keeps CPU 0 from pulling the program over, until CPU 1 runs
+ * it. rsp0 is 0 meanwhile, as it is while CPU 0 is idle, and afterwards.
  * SPDX-License-Identifier: MIT */
 #include <kernel/smp.h>
 #include <proof/proof.h>
