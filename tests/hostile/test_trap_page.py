@@ -29,8 +29,11 @@ def complaint_about_place(item: str, sources: dict[str, Path]) -> str:
 
 
 def complaint_about_test(item: str) -> str:
-    """`path::name`, of a Python test or one in ring 0; a unit test's file stands for all that is in it."""
+    """`path::name`, of a Python test or one in ring 0; a unit test's file stands for all that is in it; a bug's folder
+    for the test that switches it on (tests/bugs)."""
     path, _, name = item.partition("::")
+    if "/bugs/" in path:
+        return "" if (ROOT / path / "bug.toml").is_file() else f"there is no bug {path}"
     if not (ROOT / path).is_file():
         return f"there is no {path}"
     if not name:
@@ -70,6 +73,8 @@ def test_the_page():
      "X-1: tests/claims/test_rings.py has no test test_lost"),
     ("| X-1 | a | `gdt.c: gdt_load` | `stages/00-boot/test/frame.c::lost` | Q |",
      "X-1: stages/00-boot/test/frame.c has no test lost"),
+    ("| X-1 | a | `gdt.c: gdt_load` | `stages/01-gdt-tss/bugs/lost` | Q |",
+     "X-1: there is no bug stages/01-gdt-tss/bugs/lost"),
     ("| X-1 | a | `gdt.c: gdt_load` | — | Q |", "X-1: watched by nothing, or explained for nothing"),
 ])
 def test_complains(row, complaint):
