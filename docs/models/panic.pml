@@ -5,8 +5,8 @@
  * stands for what:
  *
  *   panic_begin     stages/00 panic.c: panic_begin(): CLI, stop_other_cpus(), the test of `reporting`
- *   stop            stages/05 ipi.c: stop_other_cpus(): the compare-and-swap of `panicking`, the door that is closed to
- *                   a CPU that is awaited, an NMI to each one that is online, and the wait for it with a time-out
+ *   stop            stages/05 ipi.c: stop_other_cpus(): the compare-and-swap of `panicking`; that of each CPU's
+ *                   presence from awaited to left out; an NMI to each that is online, and the wait with a time-out
  *   nmi             ipi.c: stop_or_count(), by ist_entry and paranoid_entry, also while IF is 0
  *   join            stages/05 smp.c: join(), by which a started CPU comes to take part
  *   report          panic.c: the rest of panic_begin(), and panic_end() with machine_exit()
@@ -20,7 +20,7 @@
  * broken any-nmi-stops:   stop_or_count() does not ask who panics; an NMI may also come from a button
  * broken before-known:    a CPU panics before its APIC id is known, in cpu_setup() (docs/maintaining/decisions.md,
  *                         "Known weak spots": it stops nobody)
- * broken late-joiner:     the door is not closed: a CPU that joins behind the panic takes part
+ * broken late-joiner:     the door is not closed on a CPU that is still on its way: it joins behind the panic
  */
 #define CPUS   3
 #define NOBODY 255
@@ -160,7 +160,7 @@ over:
 
 init {
     atomic {
-        presence[2] = awaited;
+        if :: presence[2] = awaited :: skip fi;     /* on its way, or here already */
         run CPU(0);
         run CPU(1);
         run CPU(2)
