@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Union
@@ -29,7 +30,7 @@ from .probes import Probe, Symptom
 from .scope import Instruction, scope
 
 JOURNAL = ROOT / "build/ablation/journal"
-LONGER = 3          # how much more time a run gets that was too long for the first time
+LONGER = 2          # how much more time a run gets that was too long for the first time
 ONLY = {"05": (), "04": ("switch_stacks",)}     # of stage 04 what stage 05 replaces; all else is the same
 
 
@@ -49,6 +50,7 @@ class Campaign:
         self.locks = {name: threading.Lock() for name in self.probes}
         self.running: set[subprocess.Popen] = set()
         self.stopped = threading.Event()
+        self.noticed: dict[tuple[str, str], list[str]] = {}
         self.boots = 0
         self.seconds = 0.0
         self.old = {tables.place_of(row): row for row in tables.load()["instructions"]}
@@ -62,10 +64,12 @@ class Campaign:
             return self.images[name]
 
     def order(self, one: Instruction) -> list[Probe]:
-        """The probes that could notice, likeliest first: the one that did the last time."""
+        """The probes that could notice, likeliest first: the one that did the last time, then those that noticed the loss
+        of others in the same routine."""
         fitting = [probe for probe in self.probes.values() if probe.fits(one.stage, one.routine)]
         last = self.old.get(one.place, {}).get("probe")
-        return sorted(fitting, key=lambda probe: probe.name != last)
+        near = Counter(self.noticed.get((one.stage, one.routine), ()))
+        return sorted(fitting, key=lambda probe: (probe.name != last, one.routine not in probe.first, -near[probe.name]))
 
     def attempt(self, one: Instruction, probe: Probe) -> Union[Symptom, None]:
         """One boot. That it takes too long is believed at once if it did so the last time as well."""
@@ -87,6 +91,7 @@ class Campaign:
             if self.stopped.is_set():
                 return None
             if symptom:
+                self.noticed.setdefault((one.stage, one.routine), []).append(probe.name)
                 return tables.row_of(one, probe, symptom)
         return {**tables.row_of(one, None, None), "tried": sorted(probe.hash for probe in probes)}
 
@@ -145,7 +150,8 @@ def run_all(campaign: Campaign, todo: list[Instruction], jobs: int, dry: bool) -
 
 def line_of(row: tables.Row) -> str:
     noticed = f"{row['probe']}: {row['symptom']}: {row['says']}" if "probe" in row else "NOTHING NOTICES IT"
-    return f"{row['stage']} {row['routine']}+{row['offset']:#x} ({row['file'].split('/')[-1]}:{row['line']})  " \
+    copies = f" ({len(row['bytes'])} copies)" if len(row["bytes"]) > 1 else ""
+    return f"{row['stage']} {row['label']} ({row['file'].split('/')[-1]}:{row['line']})  " \
            f"{row['text']}  ->  {noticed}"
 
 

@@ -23,6 +23,9 @@ FIRST = 0x100000        # the kernel lies above
 STEP = re.compile(r"\.step\d+$")
 
 
+Frame = tuple[str, str, int]        # function, file, line
+
+
 @dataclass(frozen=True)
 class Decoded:
     """One instruction as it lies in the file."""
@@ -118,14 +121,16 @@ class Code:
         high = self.names.get(address + KERNEL_BASE)    # where the kernel lies in memory before it has its own tables
         return f"{high} - KERNEL_BASE" if high and address >= FIRST else match.group()
 
-    def lines(self, addresses: Iterable[int]) -> dict[int, tuple[str, int]]:
-        """The source line of each: where a function of a header is inlined, the line that calls it."""
-        command = [line_finder(), "-i", "-a", "-e", str(self.elf)]
+    def frames(self, addresses: Iterable[int]) -> dict[int, list[Frame]]:
+        """Where each comes from: the line that says it, and those of the functions that it is inlined into."""
+        command = [line_finder(), "-i", "-f", "-a", "-e", str(self.elf)]
         asked = "".join(f"{address:#x}\n" for address in addresses)
         answer = subprocess.run(command, input=asked, stdout=subprocess.PIPE, text=True, check=True).stdout
-        frames = [part.splitlines() for part in re.split(r"^0x", answer, flags=re.MULTILINE)[1:]]
-        places = {int(lines[0], 16): source(lines[-1]) for lines in frames}
-        return {address: place for address, place in places.items() if place}
+        found = {}
+        for lines in (part.splitlines() for part in re.split(r"^0x", answer, flags=re.MULTILINE)[1:]):
+            places = [(name, source(place)) for name, place in zip(lines[1::2], lines[2::2])]
+            found[int(lines[0], 16)] = [(name, *place) for name, place in places if place]
+        return found
 
     def name(self, address: int, inside: Routine) -> str:
         """An address as a name: exact symbol, or place in this routine, or else its section."""

@@ -32,9 +32,11 @@ class Probe:
     name: str
     what: str
     patterns: tuple[str, ...]
+    first: tuple[str, ...] = ()
     kernel: str = "05"
     emulator: str = "qemu"
     cpus: int = 1
+    memory: int = 128
     model: str = ""
     icount: bool = True
     entry: str = ""
@@ -54,13 +56,13 @@ class Probe:
     @property
     def hash(self) -> str:
         """Changes with what is run, and not with the routines that it is tried for."""
-        text = json.dumps({key: value for key, value in asdict(self).items() if key not in ("what", "patterns")},
+        text = json.dumps({key: value for key, value in asdict(self).items() if key not in ("what", "patterns", "first")},
                           sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def options(self) -> list[str]:
         """The machine, as tools/boot takes it."""
-        words = ["--emulator", self.emulator, "--cpus", str(self.cpus)]
+        words = ["--emulator", self.emulator, "--cpus", str(self.cpus), "--memory", str(self.memory)]
         if self.model:
             words += ["--cpu-model", self.model]
         if self.icount and self.emulator == "qemu" and self.cpus == 1:      # with more it does not repeat itself
@@ -120,7 +122,7 @@ def wrong_end(probe: Probe, log: str) -> Union[Symptom, None]:
         if command not in probe.ends or probe.ends[command] != end:
             return Symptom("program", f"{command}: {end} in place of {probe.ends.get(command, 'no such program')}")
     missing = [command for command in probe.ends if command not in dict(found)]
-    return Symptom("program", f"{missing[0]}: does not end") if missing else None
+    return Symptom("program", f"{missing[0]}: does not end; the last line: {last_line(log)}") if missing else None
 
 
 def missing_line(probe: Probe, log: str) -> Union[Symptom, None]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Iterator
 
 from layers import ROOT
 from machine.places import instruction_lines
 
-from .code import Code, Decoded, Routine
+from .code import Code, Decoded, Frame, Routine
 
 # Where execution does not go on behind the instruction.
 ENDS = ("jmp", "ret", "iretq", "sysretq", "sysret")
@@ -27,26 +28,24 @@ SYSTEM = re.compile(r"(lgdt|lidt|lldt|ltr|str|sgdt|sidt|wrmsr|rdmsr|swapgs|stac|
 SYSTEM_REGISTER = re.compile(r"\b(cr\d|dr\d|[cdefgs]s)\b(?!:)")
 
 
+HEADER = "stages/00-boot/kernel/x86.h"      # one inline function for each: who calls it is what matters
+
+
 @dataclass(frozen=True)
 class Instruction:
-    """One that is taken away."""
+    """One that is taken away: in assembly at one place, in C wherever the compiler has put a copy of the line."""
 
     stage: str
-    routine: str
-    offset: int
-    address: int
-    bytes: bytes
+    routine: str        # the function that says it, which may be inlined into others
+    label: str
     text: str
     number: int         # among those of the same text in this routine
     file: str
     line: int
     routine_hash: str
+    places: tuple[tuple[int, bytes], ...]
 
     @property
-    def label(self) -> str:
-        return f"{self.routine}+{self.offset:#x}"
-
-    @cached_property
     def place(self) -> tuple[str, str, str, int]:
         """What stays the same when another compiler, or a change elsewhere in the routine, moves it."""
         return self.stage, self.routine, self.text, self.number
@@ -106,61 +105,113 @@ def in_stubs(code: Code) -> list[Decoded]:
     return [one for vector in chosen for one in stub_shape(code, vector)[1]]
 
 
-def of_routine(code: Code, routine: Routine) -> list[Decoded]:
-    if routine.name == STUBS:
-        return in_stubs(code)
-    if routine.assembly:
-        return hand_written(code, routine)
-    return [one for one in code.decode(routine.start, routine.end, 64) if is_system(one)]
-
-
-def routine_hash(code: Code, routine: Routine, bits: int) -> str:
+def routine_hash(code: Code, routine: Routine) -> str:
     """The same for the same code, wherever it lies and whatever lies beside it."""
-    end = max((one.end for one in hand_written(code, routine)), default=routine.end) if routine.assembly else routine.end
     if routine.name == STUBS:
         text = "\n".join(" ".join(stub_shape(code, vector)[0]) for vector in range(VECTORS))
     else:
-        text = "\n".join(code.text(one, routine) for one in code.decode(routine.start, end, bits))
+        found = hand_written(code, routine) if routine.assembly else code.decode(routine.start, routine.end, 64)
+        text = "\n".join(code.text(one, routine) for one in found)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def lines_of(code: Code, routine: Routine, found: list[Decoded]) -> dict[int, tuple[str, int]]:
-    """The source lines. For the trampoline, which lies among the constants, the assembler notes none."""
+    """The source lines of a routine in assembly. For the trampoline, which lies among the constants, the assembler notes
+    none."""
     if routine.name != "ap_trampoline":
-        return code.lines(one.address for one in found)
+        return {address: frames[0][1:] for address, frames in code.frames(one.address for one in found).items()}
     near = code.address_of("ap_start")
-    file = code.lines([near])[near][0]
+    file = code.frames([near])[near][0][1]
     numbers = instruction_lines((ROOT / file).read_text(), routine.name)
     return {one.address: (file, number) for one, number in zip(found, numbers)}
 
 
-def instructions_of(code: Code, stage: str, routine: Routine) -> list[Instruction]:
-    found = of_routine(code, routine)
-    if not found:
-        return []
+def in_assembly(code: Code, stage: str, routine: Routine) -> Iterator[Instruction]:
+    """Each instruction of a routine in an assembly file."""
+    found = in_stubs(code) if routine.name == STUBS else hand_written(code, routine)
     lines = lines_of(code, routine, found)
-    digest = routine_hash(code, routine, BEGIN.get(routine.name, 64))
-    seen: dict[str, int] = {}
-    made = []
+    digest = routine_hash(code, routine)
+    seen: Counter = Counter()
     for one in found:
         text = code.text(one, routine)
-        number = seen[text] = seen.get(text, -1) + 1
-        made.append(Instruction(stage, routine.name, one.address - routine.start, one.address, one.bytes, text, number,
-                                *lines[one.address], digest))
-    return made
+        label = f"{routine.name}+{one.address - routine.start:#x}"
+        yield Instruction(stage, routine.name, label, text, seen[text], *lines[one.address], digest,
+                          ((one.address, one.bytes),))
+        seen[text] += 1
+
+
+# What C says by inline assembly
+
+def plain_text(one: Decoded) -> str:
+    """Without the registers that the compiler chooses."""
+    register = SYSTEM_REGISTER.search(one.operands)
+    if one.mnemonic != "mov" or not register:
+        return one.mnemonic
+    return f"mov {register[1]}, ..." if one.operands.startswith(register[1]) else f"mov ..., {register[1]}"
+
+
+def asm_statements(code: Code, routine: Routine) -> Iterator[tuple[Decoded, list[Frame]]]:
+    """The system instructions of a function with the lines that they come from; and what stands between two of the same
+    statement, where it does not come from one of the header's functions."""
+    found = list(code.decode(routine.start, routine.end, 64))
+    frames = code.frames(one.address for one in found)
+    system = [number for number, one in enumerate(found) if is_system(one)]
+    wanted = set(system)
+    for first, last in zip(system, system[1:]):
+        between = [frames[one.address][:1] for one in found[first:last + 1]]
+        if all(frame == between[0] and frame and frame[0][1] != HEADER for frame in between):
+            wanted.update(range(first, last))
+    for number in sorted(wanted):
+        yield found[number], frames[found[number].address]
+
+
+def said_by(frames: list[Frame]) -> Frame:
+    """The function and line that say it: of the frames the first that is none of the header."""
+    name, file, line = next((frame for frame in frames if frame[1] != HEADER), frames[0])
+    return name.split(".")[0], file, line
+
+
+def in_c(code: Code, stage: str) -> Iterator[Instruction]:
+    """Each instruction that C says, with all its copies. Those in the tests go as well: what they try is their own copy
+    of an inlined function."""
+    copies: dict[tuple[str, str, int, str, int], list[tuple[int, bytes]]] = {}
+    hashes: dict[tuple[str, str, int, str, int], set[str]] = {}
+    inside: set[tuple[str, str, int, str, int]] = set()
+    for routine in (one for one in code.routines() if not one.assembly):
+        digest = routine_hash(code, routine)
+        seen: Counter = Counter()
+        for one, frames in asm_statements(code, routine):
+            name, file, line = said_by(frames)
+            text = plain_text(one) if frames[0][1] == HEADER else code.text(one, routine)
+            number = seen[name, line, text] if frames[0][1] != HEADER else 0
+            seen[name, line, text] += 1
+            key = (name, file, line, text, number)
+            copies.setdefault(key, []).append((one.address, one.bytes))
+            hashes.setdefault(key, set()).update([digest] if routine.part == "kernel" else [])
+            if routine.part == "kernel" and "/kernel/" in file:
+                inside.add(key)
+    numbers: Counter = Counter()
+    for key in sorted(inside, key=lambda key: (key[1], key[2], copies[key][0][0])):
+        name, file, line, text, _ = key
+        digest = hashlib.sha256(" ".join(sorted(hashes[key])).encode()).hexdigest()[:16]
+        number = numbers[name, text]
+        numbers[name, text] += 1
+        label = f"{name}:{text}" + (f"#{number}" if number else "")
+        yield Instruction(stage, name, label, text, number, file, line, digest, tuple(sorted(copies[key])))
 
 
 def in_kernel(code: Code) -> list[Routine]:
-    """The routines of the kernel itself. What lies in proof/ and test/ is not taken away."""
-    trampoline = code.routine("ap_trampoline") if any(name == "ap_trampoline" for _, name in code.symbols) else None
-    found = [routine for routine in code.routines() if routine.part == "kernel"]
-    if trampoline:
+    """The kernel's routines in assembly. What lies in proof/ and test/ is not taken away."""
+    found = [routine for routine in code.routines() if routine.assembly and routine.part == "kernel"]
+    if any(name == "ap_trampoline" for _, name in code.symbols):
+        trampoline = code.routine("ap_trampoline")
         found.append(Routine(trampoline.name, trampoline.start, trampoline.end, "kernel", True))
     return found
 
 
 def scope(elf: Path, stage: str, only: tuple[str, ...] = ()) -> list[Instruction]:
-    """All instructions of a kernel that must earn their place, or those of some routines."""
+    """All instructions of a kernel that must earn their place, or those of some routines in assembly."""
     code = Code(elf)
-    return [one for routine in in_kernel(code) if not only or routine.name in only
-            for one in instructions_of(code, stage, routine)]
+    found = [one for routine in in_kernel(code) if not only or routine.name in only
+             for one in in_assembly(code, stage, routine)]
+    return found if only else found + list(in_c(code, stage))

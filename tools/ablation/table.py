@@ -41,8 +41,8 @@ def check(table: dict[str, Any]) -> None:
 
 def row_of(one: Instruction, probe: Union[Probe, None], symptom: Union[Symptom, None]) -> Row:
     """One instruction and its outcome. No address is in it: they change with every change elsewhere."""
-    row: Row = {"stage": one.stage, "routine": one.routine, "offset": one.offset, "number": one.number,
-                "file": one.file, "line": one.line, "bytes": len(one.bytes), "text": one.text,
+    row: Row = {"stage": one.stage, "routine": one.routine, "label": one.label, "text": one.text, "number": one.number,
+                "file": one.file, "line": one.line, "bytes": [code.hex() for _, code in one.places],
                 "routine_hash": one.routine_hash}
     if probe and symptom:
         row.update(probe=probe.name, probe_hash=probe.hash, symptom=symptom.kind, says=symptom.says)
