@@ -26,12 +26,13 @@ from machine.run import MachineError
 from . import probes as probe_file
 from . import table as tables
 from . import trial
+from .compare import ONLY
 from .probes import Probe, Symptom
 from .scope import Instruction, scope
 
 JOURNAL = ROOT / "build/ablation/journal"
 LONGER = 2          # how much more time a run gets that was too long for the first time
-ONLY = {"05": (), "04": ("switch_stacks",)}     # of stage 04 what stage 05 replaces; all else is the same
+
 
 
 class Campaign:

@@ -210,8 +210,8 @@ def in_kernel(code: Code) -> list[Routine]:
 
 
 def scope(elf: Path, stage: str, only: tuple[str, ...] = ()) -> list[Instruction]:
-    """All instructions of a kernel that must earn their place, or those of some routines in assembly."""
+    """All instructions of a kernel that must earn their place, or those of some routines."""
     code = Code(elf)
     found = [one for routine in in_kernel(code) if not only or routine.name in only
              for one in in_assembly(code, stage, routine)]
-    return found if only else found + list(in_c(code, stage))
+    return found + [one for one in in_c(code, stage) if not only or one.routine in only]

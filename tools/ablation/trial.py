@@ -104,7 +104,7 @@ class Image:
                 process.wait()
                 if stop is not None:
                     stop.discard(process)
-        if process.returncode == 2:
+        if process.returncode == 2 and "ended with code" not in errors:     # what the kernel gave the emulator
             raise MachineError(f"probe {self.probe.name}: {errors.strip()}")
         return symptom(self.probe, process.returncode, log, errors, self.whole), log
 
