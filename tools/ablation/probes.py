@@ -45,6 +45,8 @@ class Probe:
     ends: dict[str, Union[int, str]] = field(default_factory=dict)
     says: tuple[str, ...] = ()
     same: str = ""
+    screen: str = ""
+    stop: tuple[str, ...] = ()
     code: int = 0
 
     def fits(self, stage: str, routine: str) -> bool:
@@ -56,8 +58,8 @@ class Probe:
     @property
     def hash(self) -> str:
         """Changes with what is run, and not with the routines that it is tried for."""
-        text = json.dumps({key: value for key, value in asdict(self).items() if key not in ("what", "patterns", "first")},
-                          sort_keys=True)
+        told = {key: value for key, value in asdict(self).items() if value and key not in ("what", "patterns", "first")}
+        text = json.dumps(told, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def options(self) -> list[str]:

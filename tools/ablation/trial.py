@@ -16,9 +16,10 @@ from machine import iso
 from machine.prepare import boot, variant_of
 from machine.run import MachineError
 
+from . import screen
 from .code import Code
 from .probes import Probe, Symptom, symptom
-from .scope import Instruction
+from .scope import BEGIN, Instruction
 
 LAYER = ROOT / "tests/ablation/layer"
 PROGRAMS = ROOT / "tests/programs"      # of these some are modules of probes
@@ -67,6 +68,9 @@ class Image:
         if probe.entry:
             entry = self.code.address_of(probe.entry).to_bytes(8, "little")
             self.bytes = replaced(self.bytes, self.start + ENTRY, entry)
+        if probe.stop:
+            routine, text = probe.stop
+            self.stop = screen.address_of(self.code, routine, text, BEGIN.get(routine, 64))
         self.limit = GOES_WELL
         self.whole = ""
 
@@ -88,16 +92,18 @@ class Image:
 
     def run(self, one: Union[Instruction, None], limit: float = 0, stop=None) -> tuple[Union[Symptom, None], str]:
         """Boots it. Gives what was wrong, and the log."""
-        with tempfile.NamedTemporaryFile(prefix="ringstep-ablate-", suffix=".iso") as file:
-            file.write(self.without(one))
-            file.flush()
-            command = [sys.executable, str(ROOT / "tools/boot"), "--iso", file.name, "--quiet", "--timeout",
-                       str(limit or self.limit), *self.probe.options()]
+        with tempfile.TemporaryDirectory(prefix="ringstep-ablate-") as folder:
+            image, socket = Path(folder) / "boot.iso", f"{folder}/gdb"
+            image.write_bytes(self.without(one))
+            command = [sys.executable, str(ROOT / "tools/boot"), "--iso", str(image), "--quiet", "--timeout",
+                       str(limit or self.limit), *self.probe.options(), *(["--gdb", socket] if self.probe.stop else [])]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                                        stderr=subprocess.PIPE, errors="replace", start_new_session=True)
             try:
                 if stop is not None:
                     stop.add(process)
+                if self.probe.stop:
+                    return screen.look(socket, self.stop, self.probe.screen), ""
                 log, errors = process.communicate()
             finally:
                 process.terminate()     # it clears its emulator away
@@ -115,7 +121,7 @@ class Image:
         if wrong:
             raise MachineError(f"probe {self.probe.name}: the whole kernel fails: {wrong.kind}: {wrong.says}\n{log}")
         normal = time.monotonic() - begin
-        self.whole = log
+        self.whole = log or "nothing"
         self.limit = max(LEAST, TIMES * normal)
         return normal
 
