@@ -31,7 +31,6 @@ from .probes import Probe, Symptom
 from .scope import Instruction, scope
 
 JOURNAL = ROOT / "build/ablation/journal"
-LONGER = 2          # how much more time a run gets that was too long for the first time
 
 
 
@@ -73,14 +72,11 @@ class Campaign:
         return sorted(fitting, key=lambda probe: (probe.name != last, one.routine not in probe.first, -near[probe.name]))
 
     def attempt(self, one: Instruction, probe: Probe) -> Union[Symptom, None]:
-        """One boot. That it takes too long is believed at once if it did so the last time as well."""
+        """One boot."""
         image = self.image(probe.name)
         begin = time.monotonic()
         symptom, _ = image.run(one, stop=self.running)
         self.boots += 1
-        if symptom and symptom.kind == "time-out" and self.old.get(one.place, {}).get("symptom") != "time-out":
-            symptom, _ = image.run(one, LONGER * image.limit, stop=self.running)
-            self.boots += 1
         self.seconds += time.monotonic() - begin
         return symptom
 
@@ -234,8 +230,8 @@ def show(label: str, names: list[str]) -> int:
     """Runs one, and shows the console."""
     with tempfile.TemporaryDirectory(prefix="ringstep-ablate-") as folder:
         campaign = Campaign(Path(folder), names)
-        stage, _, name = label.rpartition(":")
-        one = next((one for one in campaign.instructions if one.label == name and one.stage == (stage or "05")), None)
+        stage, name = (label[:2], label[3:]) if re.match(r"\d\d:", label) else ("05", label)
+        one = next((one for one in campaign.instructions if one.label == name and one.stage == stage), None)
         if one is None:
             raise MachineError(f"no instruction of the table is {label}; it is written as syscall_entry+0x45")
         row = campaign.old.get(one.place)

@@ -47,6 +47,8 @@ class Probe:
     same: str = ""
     screen: str = ""
     stop: tuple[str, ...] = ()
+    behind: str = ""
+    counts: tuple[str, ...] = ()
     code: int = 0
 
     def fits(self, stage: str, routine: str) -> bool:
@@ -61,6 +63,10 @@ class Probe:
         told = {key: value for key, value in asdict(self).items() if value and key not in ("what", "patterns", "first")}
         text = json.dumps(told, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def debugged(self) -> bool:
+        return bool(self.stop or self.counts)
 
     def options(self) -> list[str]:
         """The machine, as tools/boot takes it."""

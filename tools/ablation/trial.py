@@ -7,7 +7,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
+from collections import Counter
 from pathlib import Path
 from typing import Union
 
@@ -16,18 +16,20 @@ from machine import iso
 from machine.prepare import boot, variant_of
 from machine.run import MachineError
 
-from . import screen
+from . import debugger
 from .code import Code
-from .probes import Probe, Symptom, symptom
-from .scope import BEGIN, Instruction
+from .patience import Watch
+from .probes import TIMED_OUT, Probe, Symptom, symptom
+from .scope import BEGIN, Instruction, scope
 
 LAYER = ROOT / "tests/ablation/layer"
 PROGRAMS = ROOT / "tests/programs"      # of these some are modules of probes
 NOP = b"\x90"                           # one byte, in each of the CPU's modes
 ENTRY = 24                              # e_entry in an ELF64 header
-LEAST = 4.0                             # seconds: a run is never stopped before
+LEAST = 0.5                             # CPU seconds that any run takes, however few were seen
 TIMES = 3                               # the time-out, in normal runs
-GOES_WELL = 30.0                        # time-out of the run that measures a normal one
+GOES_WELL = 60.0                        # CPU seconds: the time-out of the run that measures a normal one
+FOR_EVER = "600"                        # seconds: whatever happens
 
 
 def kernel_variant(stage: str) -> Variant:
@@ -70,8 +72,12 @@ class Image:
             self.bytes = replaced(self.bytes, self.start + ENTRY, entry)
         if probe.stop:
             routine, text = probe.stop
-            self.stop = screen.address_of(self.code, routine, text, BEGIN.get(routine, 64))
+            self.stop = debugger.address_of(self.code, routine, text, BEGIN.get(routine, 64))
+        self.hits: Union[Counter, None] = None
+        self.counted = {address: one.label for one in (scope(elf, probe.kernel) if probe.counts else ())
+                        if one.label in probe.counts for address, _ in one.places}
         self.limit = GOES_WELL
+        self.seconds = 0.0
         self.whole = ""
 
     @staticmethod
@@ -90,21 +96,43 @@ class Image:
             image[place:place + len(code)] = NOP * len(code)
         return bytes(image)
 
-    def run(self, one: Union[Instruction, None], limit: float = 0, stop=None) -> tuple[Union[Symptom, None], str]:
+    def debug(self, socket: str) -> Union[Symptom, None]:
+        """What is done by a debugger, where the probe wants it."""
+        if self.probe.screen:
+            return debugger.look(socket, self.stop, self.probe.screen)
+        if self.probe.stop:
+            return debugger.meet(socket, self.stop, self.code.address_of(self.probe.behind))
+        if self.probe.counts:
+            return self.count(debugger.hits(socket, set(self.counted)))
+        return None
+
+    def count(self, found: Counter) -> Union[Symptom, None]:
+        """Whether something is executed more often than in the whole kernel."""
+        if self.hits is None:
+            self.hits = found
+        for address, label in self.counted.items():
+            if found[address] > self.hits[address]:
+                return Symptom("output", f"{label} is executed {found[address]} times, not {self.hits[address]}")
+        return None
+
+    def run(self, one: Union[Instruction, None], stop=None) -> tuple[Union[Symptom, None], str]:
         """Boots it. Gives what was wrong, and the log."""
         with tempfile.TemporaryDirectory(prefix="ringstep-ablate-") as folder:
             image, socket = Path(folder) / "boot.iso", f"{folder}/gdb"
             image.write_bytes(self.without(one))
             command = [sys.executable, str(ROOT / "tools/boot"), "--iso", str(image), "--quiet", "--timeout",
-                       str(limit or self.limit), *self.probe.options(), *(["--gdb", socket] if self.probe.stop else [])]
+                       FOR_EVER, *self.probe.options(), *(["--gdb", socket] if self.probe.debugged else [])]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                                        stderr=subprocess.PIPE, errors="replace", start_new_session=True)
             try:
                 if stop is not None:
                     stop.add(process)
-                if self.probe.stop:
-                    return screen.look(socket, self.stop, self.probe.screen), ""
-                log, errors = process.communicate()
+                wrong = self.debug(socket)
+                if wrong or self.probe.screen:
+                    return wrong, ""
+                watch = Watch(process, self.limit)
+                log, errors = watch.communicate()
+                self.seconds = watch.seconds
             finally:
                 process.terminate()     # it clears its emulator away
                 process.wait()
@@ -112,18 +140,16 @@ class Image:
                     stop.discard(process)
         if process.returncode == 2 and "ended with code" not in errors:     # what the kernel gave the emulator
             raise MachineError(f"probe {self.probe.name}: {errors.strip()}")
-        return symptom(self.probe, process.returncode, log, errors, self.whole), log
+        code = TIMED_OUT if watch.hangs else process.returncode
+        return symptom(self.probe, code, log, errors, self.whole), log
 
-    def measure(self) -> float:
+    def measure(self) -> None:
         """Runs the kernel as it is, which must go well, and sets the time-out by how long that takes."""
-        begin = time.monotonic()
         wrong, log = self.run(None)
         if wrong:
             raise MachineError(f"probe {self.probe.name}: the whole kernel fails: {wrong.kind}: {wrong.says}\n{log}")
-        normal = time.monotonic() - begin
         self.whole = log or "nothing"
-        self.limit = max(LEAST, TIMES * normal)
-        return normal
+        self.limit = TIMES * max(self.seconds, LEAST)
 
 
 def replaced(data: bytes, place: int, by: bytes) -> bytes:

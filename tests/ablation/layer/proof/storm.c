@@ -32,11 +32,27 @@ PROOF("tick-storm", start_tick_storm);
 #define PIT_RATE_CHANNEL 0x34 /* channel 0, low and high byte, mode 2: again and again */
 #define PIT_COUNT        89   /* of 1.19 MHz; no divisor of anything else that repeats */
 
-/* In the handler, whatever was interrupted: C relies on both. */
-static bool look_at_flags(struct trap_frame *frame) {
+/* In the middle of a system call, the words of the frame in which RCX and R11 were pushed: SYSCALL has overwritten both, and
+ * the way back goes by rip and rflags, which somebody may have changed. A program must not see what is done to them. */
+static void spoil_lost_registers(const struct trap_frame *frame) {
+    uint64_t top = current()->kernel_stack_top;
+    struct trap_frame *program = (struct trap_frame *)top - 1;
+    if (!current()->space.cr3 || frame->rsp >= (uint64_t)program || frame->rsp < top - KERNEL_STACK_SIZE)
+        return;
+    if (program->vector == VECTOR_SYSCALL)
+        program->rcx = program->r11 = 0xdead;
+}
+
+/* In the handler, whatever was interrupted, C relies on both flags; and what has interrupted a program must have left the
+ * interrupt stack, or the next NMI could overwrite it. */
+static bool look_around(struct trap_frame *frame) {
+    if (from_user(frame) && frame != (struct trap_frame *)current()->kernel_stack_top - 1)
+        panic("the frame of an NMI from ring 3 is at 0x%lx, not on the task's stack", (uint64_t)frame);
     uint64_t wrong = read_rflags() & (RFLAGS_DF | (cpu_has(CPU_SMAP) ? RFLAGS_AC : 0));
     if (wrong)
         panic("the handler of an NMI has the flags 0x%lx", wrong);
+    if (!from_user(frame))
+        spoil_lost_registers(frame);
     return true;
 }
 
@@ -44,7 +60,7 @@ static void start_nmi_storm(void) {
     volatile uint32_t *ioapic = map_physical(IOAPIC, PAGE_SIZE, PTE_WRITE | PTE_NX | PTE_PCD | PTE_PWT);
     if (!ioapic)
         panic("nmi-storm: the I/O APIC is out of reach");
-    trap_handle(VECTOR_NMI, look_at_flags);
+    trap_handle(VECTOR_NMI, look_around);
     ioapic[0] = IOAPIC_PIN_2 + 1;
     ioapic[IOAPIC_DATA / 4] = this_cpu->apic_id << 24;
     ioapic[0] = IOAPIC_PIN_2;
