@@ -43,10 +43,11 @@ class Campaign:
         if unknown:
             raise MachineError(f"there is no probe '{min(unknown)}'; probes.toml has them")
         trial.build_programs(list(self.probes.values()))
-        self.kernels = {stage: trial.build(stage) for stage in ONLY}
+        self.folder = folder
+        # Copies, so that a build meanwhile disturbs nothing.
+        self.kernels = {stage: trial.copy(trial.build(stage), folder / stage) for stage in ONLY}
         self.instructions = [one for stage, elf in self.kernels.items() for one in scope(elf, stage, ONLY[stage])]
-        self.images = {name: trial.Image(probe, self.kernels[probe.kernel], folder / name)
-                       for name, probe in self.probes.items()}
+        self.images: dict[str, trial.Image] = {}
         self.locks = {name: threading.Lock() for name in self.probes}
         self.running: set[subprocess.Popen] = set()
         self.stopped = threading.Event()
@@ -56,11 +57,14 @@ class Campaign:
         self.old = {tables.place_of(row): row for row in tables.load()["instructions"]}
 
     def image(self, name: str) -> trial.Image:
-        """The image of a probe. The whole kernel is run when it is first wanted, and must do well."""
+        """The image of a probe, made when it is first wanted. The whole kernel must do well in it."""
         with self.locks[name]:
-            if not self.images[name].whole:
-                self.images[name].measure()
+            if name not in self.images:
+                probe = self.probes[name]
+                image = trial.Image(probe, self.kernels[probe.kernel], self.folder / name)
+                image.measure()
                 self.boots += 1
+                self.images[name] = image
             return self.images[name]
 
     def order(self, one: Instruction) -> list[Probe]:
@@ -205,6 +209,7 @@ def run(arguments: argparse.Namespace) -> int:
             JOURNAL.unlink()
         rows = {} if arguments.dry else known(campaign, arguments.all)
         todo = [one for one in chosen if one.place not in rows]
+        todo.sort(key=lambda one: len(campaign.order(one)))      # what few probes are for is soon done
         rows.update(run_all(campaign, todo, arguments.jobs, arguments.dry))
         print(f"{campaign.boots} boots, {campaign.seconds:.0f} seconds of them, for {len(todo)} instructions", file=sys.stderr)
         missing = [one for one in campaign.instructions if one.place not in rows]

@@ -214,9 +214,13 @@ def in_kernel(code: Code) -> list[Routine]:
     return found
 
 
+def assembly(code: Code, stage: str, only: tuple[str, ...] = ()) -> list[Instruction]:
+    """The instructions of a kernel's assembly files, or of some routines."""
+    return [one for routine in in_kernel(code) if not only or routine.name in only
+            for one in in_assembly(code, stage, routine)]
+
+
 def scope(elf: Path, stage: str, only: tuple[str, ...] = ()) -> list[Instruction]:
     """All instructions of a kernel that must earn their place, or those of some routines."""
     code = Code(elf)
-    found = [one for routine in in_kernel(code) if not only or routine.name in only
-             for one in in_assembly(code, stage, routine)]
-    return found + [one for one in in_c(code, stage) if not only or one.routine in only]
+    return assembly(code, stage, only) + [one for one in in_c(code, stage) if not only or one.routine in only]

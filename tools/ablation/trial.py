@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,8 @@ from .patience import Watch
 from .probes import TIMED_OUT, Probe, Symptom, symptom
 from .scope import BEGIN, Instruction, scope
 
-LAYER = ROOT / "tests/ablation/layer"
+# What lies on top of a stage: behind/ is code into which a routine without its end falls; layer/ is for the probes.
+LAYERS = {"05": ("behind", "layer"), "04": ("behind",)}
 PROGRAMS = ROOT / "tests/programs"      # of these some are modules of probes
 NOP = b"\x90"                           # one byte, in each of the CPU's modes
 ENTRY = 24                              # e_entry in an ELF64 header
@@ -33,8 +35,8 @@ FOR_EVER = "600"                        # seconds: whatever happens
 
 
 def kernel_variant(stage: str) -> Variant:
-    """The kernel that is tried: with its self-tests, and stage 05's with the layer of probes."""
-    base = variant_of(stage, layers=[str(LAYER)] if stage == "05" else [])
+    """The kernel that is tried: with its self-tests and the layers."""
+    base = variant_of(stage, layers=[str(ROOT / "tests/ablation" / name) for name in LAYERS.get(stage, ())])
     return Variant(base.stage, base.bug, base.layers, True, base.compiler)
 
 
@@ -154,6 +156,15 @@ class Image:
 
 def replaced(data: bytes, place: int, by: bytes) -> bytes:
     return data[:place] + by + data[place + len(by):]
+
+
+def copy(elf: Path, folder: Path) -> Path:
+    """A copy of a kernel and of the programs that were built with it."""
+    (folder / "user").mkdir(parents=True)
+    for path in (elf.parent / "user").iterdir():
+        if path.is_file() and not path.suffix:
+            shutil.copy(path, folder / "user")
+    return Path(shutil.copy(elf, folder))
 
 
 def plain(stage: str) -> Path:

@@ -34,6 +34,10 @@ FUNCTION(hostile_loader)
     mov     dx, COM1 + COM_MODEM
     mov     al, COM_LOOP            /* what is sent comes back, and goes nowhere else */
     out     dx, al
+    mov     ecx, MSR_KERNEL_GS_BASE
+    mov     eax, 0x1000
+    xor     edx, edx
+    wrmsr
     mov     al, 0x02                /* channel 2 of the interval timer stands still */
     out     0x61, al
     mov     al, 0xb6                /* and counts in mode 3 */
