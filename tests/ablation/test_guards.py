@@ -74,7 +74,12 @@ def first_run_is_checked(code: Code) -> bool:
     return follow(texts(code, "task_begin"), "call switch_end", "mov rdi, rsp", "call user_return", "jmp interrupt_return")
 
 
+def cr0_is_changed_in_place(code: Code) -> bool:
+    return follow(texts(code, "ap_trampoline"), "mov eax, cr0", "or eax, 1", "mov cr0, eax")
+
+
 CHECKS = {
+    cr0_is_changed_in_place: ["mov eax, cr0"],
     leaf_is_asked_for: ["cmp eax, 0x80000001", "jb boot_fail"],
     line_is_set: ["mov al, 3"],
     shutdown_is_named: ["mov esi, shutdown"],

@@ -202,7 +202,8 @@ def in_c(code: Code, stage: str) -> Iterator[Instruction]:
 
 def is_own(code: Code, routine: Routine) -> bool:
     """Whether it is a stage's, and not of a layer on top."""
-    return code.frames([routine.start])[routine.start][0][1].startswith("stages/")
+    frames = code.frames([routine.start])[routine.start]
+    return bool(frames) and frames[0][1].startswith("stages/")
 
 
 def in_kernel(code: Code) -> list[Routine]:

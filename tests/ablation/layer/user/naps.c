@@ -1,12 +1,13 @@
-/* Sleeps a thousand times for a moment, each time for another one: a tick comes at each place on the way to the switch. */
+/* Sleeps again and again for less time than the way to the switch takes: a tick comes at each place of it, and finds the
+ * sleep over. */
 /* SPDX-License-Identifier: MIT */
 #include <user/ulib.h>
 
-#define NAPS 1000
+#define NAPS 4000
 
 int main(void) {
     for (long i = 0; i < NAPS; i++) {
-        struct timespec length = {0, i * 37 % 30000};
+        struct timespec length = {0, i * 37 % 2000};
 
         if (system_call(SYS_nanosleep, (long)&length, 0, 0, 0, 0, 0))
             return 1;
