@@ -68,12 +68,13 @@ class Campaign:
             return self.images[name]
 
     def order(self, one: Instruction) -> list[Probe]:
-        """The probes that could notice, likeliest first: the one that did the last time, then those that noticed the loss
-        of others in the same routine."""
+        """The probes that could notice, likeliest first: the one that did the last time, then those that noticed the
+        loss of others in the same routine."""
         fitting = [probe for probe in self.probes.values() if probe.fits(one.stage, one.routine)]
         last = self.old.get(one.place, {}).get("probe")
         near = Counter(self.noticed.get((one.stage, one.routine), ()))
-        return sorted(fitting, key=lambda probe: (probe.name != last, one.routine not in probe.first, -near[probe.name]))
+        return sorted(fitting, key=lambda probe: (probe.name != last, one.routine not in probe.first,
+                                                  -near[probe.name]))
 
     def attempt(self, one: Instruction, probe: Probe) -> Union[Symptom, None]:
         """One boot."""
@@ -152,8 +153,8 @@ def run_all(campaign: Campaign, todo: list[Instruction], jobs: int, dry: bool) -
 def line_of(row: tables.Row) -> str:
     noticed = f"{row['probe']}: {row['symptom']}: {row['says']}" if "probe" in row else "NOTHING NOTICES IT"
     copies = f" ({len(row['bytes'])} copies)" if len(row["bytes"]) > 1 else ""
-    return f"{row['stage']} {row['label']} ({row['file'].split('/')[-1]}:{row['line']})  " \
-           f"{row['text']}  ->  {noticed}"
+    where = f"{row['stage']} {row['label']} ({row['file'].split('/')[-1]}:{row['line']})"
+    return f"{where}  {row['text']}{copies}  ->  {noticed}"
 
 
 def versions() -> dict[str, str]:
@@ -180,7 +181,7 @@ def make_table(campaign: Campaign, rows: dict[tables.Place, tables.Row]) -> dict
     instructions = [rows[one.place] for one in campaign.instructions]
     return {
         "format": 1,
-        "about": "What notices that an instruction is gone. Made by tools/ablate; docs/maintaining/ablation.md explains it.",
+        "about": "What notices that an instruction is gone. Made by tools/ablate; see docs/maintaining/ablation.md.",
         "compiler": Listing(campaign.kernels["05"]).compiler, **versions(),
         "kernels": {stage: kernel_hash(trial.plain(stage)) for stage in ONLY},
         "probes": [{"name": probe.name, "what": probe.what, "emulator": probe.emulator, "cpus": probe.cpus,
@@ -211,7 +212,8 @@ def run(arguments: argparse.Namespace) -> int:
         todo = [one for one in chosen if one.place not in rows]
         todo.sort(key=lambda one: len(campaign.order(one)))      # what few probes are for is soon done
         rows.update(run_all(campaign, todo, arguments.jobs, arguments.dry))
-        print(f"{campaign.boots} boots, {campaign.seconds:.0f} seconds of them, for {len(todo)} instructions", file=sys.stderr)
+        print(f"{campaign.boots} boots, {campaign.seconds:.0f} seconds of them, for {len(todo)} instructions",
+              file=sys.stderr)
         missing = [one for one in campaign.instructions if one.place not in rows]
         if arguments.dry or missing:
             return report([rows[one.place] for one in chosen if one.place in rows])
@@ -243,7 +245,8 @@ def show(label: str, names: list[str]) -> int:
         print(line_of(row) if row else f"{one.label}: {one.text}: not in the table yet")
         for probe in campaign.order(one):
             symptom, log = campaign.image(probe.name).run(one)
-            print(f"--- {probe.name}\n{log}--- {probe.name}: {f'{symptom.kind}: {symptom.says}' if symptom else 'nothing'}")
+            told = f"{symptom.kind}: {symptom.says}" if symptom else "nothing"
+            print(f"--- {probe.name}\n{log}--- {probe.name}: {told}")
             if symptom and not names:
                 break
         return 0

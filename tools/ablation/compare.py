@@ -10,8 +10,8 @@ from layers import ROOT
 from .scope import Instruction
 from .table import Row, covers, place_of, reasons
 
-# The kernels, and the routines whose instructions are taken away: of the last stage all. Of the others what it replaces,
-# or what only they need.
+# The kernels, and the routines whose instructions are taken away: of the last stage all; of the others what it
+# replaces, or what only they need.
 ONLY: dict[str, tuple[str, ...]] = {"05": (), "04": ("switch_stacks",), "03": ("idt_init",)}
 
 
@@ -23,7 +23,8 @@ def differences(rows: Iterable[Row], found: Iterable[Instruction], by_hash: bool
     """What the table lacks, has too much, or says of a routine that is another one now."""
     known = {place_of(row): row for row in rows}
     there = {one.place: one for one in found}
-    wrong = [f"not in the table: {one.stage} {one.label} ({one.text})" for place, one in there.items() if place not in known]
+    wrong = [f"not in the table: {one.stage} {one.label} ({one.text})" for place, one in there.items()
+             if place not in known]
     wrong += [f"no such instruction: {name(row)}" for place, row in known.items() if place not in there]
     if by_hash:
         wrong += [f"the routine has changed: {name(row)}" for place, row in known.items()
@@ -34,7 +35,8 @@ def differences(rows: Iterable[Row], found: Iterable[Instruction], by_hash: bool
 def wrong_survivors(rows: Iterable[Row], survivors: list[dict[str, Any]]) -> list[str]:
     """What nothing notices and has no reason to stay, and reasons for what is noticed or is not there at all."""
     unnoticed = [row for row in rows if "probe" not in row]
-    wrong = [f"nothing notices it, and no reason is given: {name(row)}" for row in unnoticed if not reasons(row, survivors)]
+    wrong = [f"nothing notices it, and no reason is given: {name(row)}" for row in unnoticed
+             if not reasons(row, survivors)]
     return wrong + [f"a reason for nothing: {reason['text']} in {reason['where']}" for reason in survivors
                     if not any(covers(reason, row) for row in unnoticed)]
 

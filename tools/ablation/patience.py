@@ -1,5 +1,5 @@
-# How long to wait for a run that may hang: by the CPU time that its emulator has used, so that a busy host does not matter,
-# or until the emulator sleeps and nothing wakes it. Used by tools/ablation/trial.py. Reads /proc.
+# How long to wait for a run that may hang: by the CPU time that its emulator has used, so that a busy host does not
+# matter, or until the emulator sleeps and nothing wakes it. Used by tools/ablation/trial.py. Reads /proc.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def is_system(one: Decoded) -> bool:
 
 
 def hand_written(code: Code, routine: Routine) -> list[Decoded]:
-    """The instructions of a routine in an assembly file, without the padding and the data behind the last one. Execution
+    """The instructions of a routine in an assembly file, without the padding and the data behind them. Execution
     goes on where a source line begins, or where a jump leads."""
     found: list[Decoded] = []
     targets: set[int] = set()
@@ -116,8 +116,8 @@ def routine_hash(code: Code, routine: Routine) -> str:
 
 
 def lines_of(code: Code, routine: Routine, found: list[Decoded]) -> dict[int, tuple[str, int]]:
-    """The source lines of a routine in assembly. For the trampoline, which lies among the constants, the assembler notes
-    none."""
+    """The source lines of a routine in assembly. For the trampoline, which lies among the constants, the assembler
+    notes none."""
     if routine.name != "ap_trampoline":
         return {address: frames[0][1:] for address, frames in code.frames(one.address for one in found).items()}
     near = code.address_of("ap_start")
@@ -208,7 +208,8 @@ def is_own(code: Code, routine: Routine) -> bool:
 
 def in_kernel(code: Code) -> list[Routine]:
     """The kernel's routines in assembly. What lies in proof/ and test/ is not taken away."""
-    found = [routine for routine in code.routines() if routine.assembly and routine.part == "kernel" and is_own(code, routine)]
+    found = [routine for routine in code.routines()
+             if routine.assembly and routine.part == "kernel" and is_own(code, routine)]
     if any(name == "ap_trampoline" for _, name in code.symbols):
         trampoline = code.routine("ap_trampoline")
         found.append(Routine(trampoline.name, trampoline.start, trampoline.end, "kernel", True))

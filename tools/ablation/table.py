@@ -1,4 +1,4 @@
-# docs/ablation.json: what happened when each instruction was taken away. Read, compared with the code, and written here.
+# docs/ablation.json: what happened when each instruction was taken away. Read and written here.
 # docs/formats/ablation.schema.json describes the file. Used by tools/ablate and its tests. SPDX-License-Identifier: MIT
 from __future__ import annotations
 

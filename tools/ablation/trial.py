@@ -1,5 +1,5 @@
 # Runs a kernel in which one instruction is overwritten by NOPs. A probe's image is made once; the kernel's file lies in
-# it in one piece, so that each trial is a copy of the image with a few bytes changed. Used by tools/ablate and its tests.
+# it in one piece, so that each trial is a copy of the image with a few bytes changed. Used by tools/ablate and tests.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 

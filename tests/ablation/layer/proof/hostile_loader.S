@@ -38,6 +38,9 @@ FUNCTION(hostile_loader)
     mov     eax, 0x1000
     xor     edx, edx
     wrmsr
+    mov     ecx, MSR_SYSENTER_CS
+    mov     eax, 8
+    wrmsr
     mov     al, 0x02                /* channel 2 of the interval timer stands still */
     out     0x61, al
     mov     al, 0xb6                /* and counts in mode 3 */

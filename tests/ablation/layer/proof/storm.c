@@ -32,8 +32,8 @@ PROOF("tick-storm", start_tick_storm);
 #define PIT_RATE_CHANNEL 0x34 /* channel 0, low and high byte, mode 2: again and again */
 #define PIT_COUNT        89   /* of 1.19 MHz; no divisor of anything else that repeats */
 
-/* In the middle of a system call, the words of the frame in which RCX and R11 were pushed: SYSCALL has overwritten both, and
- * the way back goes by rip and rflags, which somebody may have changed. A program must not see what is done to them. */
+/* In the middle of a system call: the words of the frame with RCX and R11 in them. SYSCALL has overwritten both,
+ * and the way back goes by rip and rflags, which somebody may have changed. A program must not see what is done. */
 static void spoil_lost_registers(const struct trap_frame *frame) {
     uint64_t top = current()->kernel_stack_top;
     struct trap_frame *program = (struct trap_frame *)top - 1;
@@ -43,8 +43,8 @@ static void spoil_lost_registers(const struct trap_frame *frame) {
         program->rcx = program->r11 = 0xdead;
 }
 
-/* In the handler, whatever was interrupted, C relies on both flags; and what has interrupted a program must have left the
- * interrupt stack, or the next NMI could overwrite it. */
+/* In the handler, whatever was interrupted, C relies on both flags; and what has interrupted a program must have left
+ * the interrupt stack, or the next NMI could overwrite it. */
 static bool look_around(struct trap_frame *frame) {
     if (from_user(frame) && frame != (struct trap_frame *)current()->kernel_stack_top - 1)
         panic("the frame of an NMI from ring 3 is at 0x%lx, not on the task's stack", (uint64_t)frame);

@@ -1,4 +1,4 @@
-/* Makes system calls that take many ticks each: the kernel's clock must go on meanwhile, so interrupts are on in them. */
+/* Makes a system call that takes many ticks: the kernel's clock must go on meanwhile, so interrupts are on in it. */
 /* SPDX-License-Identifier: MIT */
 #include <user/ulib.h>
 
