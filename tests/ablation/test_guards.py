@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("capstone")
 from ablation import scope, table, trial
 from ablation.code import Code
 from ablation.scope import Instruction

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("capstone")
 from ablation import compare, probes, scope, table, trial
 from ablation.code import Code
 from harness import ROOT, wait_until

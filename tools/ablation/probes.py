@@ -16,9 +16,11 @@ try:
 except ImportError:         # before Python 3.11
     import tomli as tomllib
 
+from layers import ROOT
 from machine.run import MachineError
 
 FILE = Path(__file__).parent / "probes.toml"
+LAYER = ROOT / "tests/ablation/layer"
 TIMED_OUT = 124
 # How the kernel tells the end of a program.
 KILLED = re.compile(r"^task (\d+) \((.*)\): killed by (.+) at rip=0x[0-9a-f]+$", re.MULTILINE)
@@ -59,14 +61,24 @@ class Probe:
 
     @property
     def hash(self) -> str:
-        """Changes with what is run, and not with the routines that it is tried for."""
+        """Changes with what is run, and not with the routines that it is tried for. What a stage or the self-tests have
+        in it does not count: they change with the kernel, and often."""
         told = {key: value for key, value in asdict(self).items() if value and key not in ("what", "patterns", "first")}
-        text = json.dumps(told, sort_keys=True)
+        text = json.dumps(told, sort_keys=True) + "".join(path.read_text() for path in self.sources())
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def debugged(self) -> bool:
         return bool(self.stop or self.counts)
+
+    def sources(self) -> list[Path]:
+        """The files of the layer that it runs: programs, and what a word or the entry point leads to."""
+        programs = {words.split()[0] for words in self.modules}
+        words = {*self.append.split(), self.entry} - {""}
+        proofs = {path: path.read_text() for path in LAYER.glob("proof/*.[cS]")}
+        return sorted([path for path in LAYER.glob("user/*.c") if path.stem in programs] +
+                      [path for path, text in proofs.items()
+                       if any(f'PROOF("{word}"' in text or f"FUNCTION({word})" in text for word in words)])
 
     def options(self) -> list[str]:
         """The machine, as tools/boot takes it."""
