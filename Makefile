@@ -33,8 +33,8 @@ stepping = $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $
   $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
   $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
-.PHONY: all help run bochs bugs step gdb trace editor doctor bench soak sweep test check models fuzz programs iso tree \
-  diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs bugs step gdb trace editor doctor bench soak sweep ablate test check models fuzz programs \
+  iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -49,6 +49,7 @@ help:
 #: make gdb             step through it in GDB, on QEMU (WALK=name, or none)
 #: make trace           record a walk, instruction by instruction, in build/NN/traces/ (WALK=name, TRACE=file)
 #: make bugs            the bugs that can be switched on; make run BUG=name shows one (SOUND=1: the kernel without it)
+#: make ablate          take away each instruction that must earn its place, and see what notices (tools/ablate --help)
 #: make test            run all tests (TESTS=tests/boot runs some)
 #: make fuzz            feed the kernel's parsers with made-up bytes, on this machine (FUZZ="elf acpi", SECONDS=60 each)
 #: make check           check the entry code without running it (STAGE=05 checks that one)
@@ -135,6 +136,10 @@ soak:
 	$(setup) build run programs
 	@$(PYTHON) tools/soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(CPUS),--cpus $(CPUS)) $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
+
+ablate:
+	$(setup) build $(notdir $(CC)) run bochs ablate
+	@$(PYTHON) tools/ablate --jobs $(or $(JOBS),2)
 
 test:
 	$(setup) build gcc $(notdir $(CC)) run test

@@ -48,7 +48,7 @@ NEEDS = {
 }
 GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),
           "claims": ("qemu", "grub"), "bench": ("qemu", "grub"),
-          "sweeps": ("qemu", "grub"), "hostile": ("qemu", "grub", "musl")}
+          "sweeps": ("qemu", "grub"), "hostile": ("qemu", "grub", "musl"), "ablation": ("qemu", "grub", "tqdm")}
 
 
 def needs_of(item: pytest.Item) -> list[str]:
