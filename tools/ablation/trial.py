@@ -118,20 +118,20 @@ class Image:
         return None
 
     def run(self, one: Union[Instruction, None], stop=None) -> tuple[Union[Symptom, None], str]:
-        """Boots it. Gives what was wrong, and the log."""
+        """Boots it. Gives what was wrong, and the log. A run that somebody else has ended, or that has said nothing at
+        all, is believed the second time."""
+        wrong, log, doubtful = self.run_once(one, stop)
+        return self.run_once(one, stop)[:2] if doubtful else (wrong, log)
+
+    def run_once(self, one: Union[Instruction, None], stop) -> tuple[Union[Symptom, None], str, bool]:
         with tempfile.TemporaryDirectory(prefix="ringstep-ablate-") as folder:
-            image, socket = Path(folder) / "boot.iso", f"{folder}/gdb"
-            image.write_bytes(self.without(one))
-            command = [sys.executable, str(ROOT / "tools/boot"), "--iso", str(image), "--quiet", "--timeout",
-                       FOR_EVER, *self.probe.options(), *(["--gdb", socket] if self.probe.debugged else [])]
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                                       stderr=subprocess.PIPE, errors="replace", start_new_session=True)
+            process, socket = self.start(one, Path(folder))
             try:
                 if stop is not None:
                     stop.add(process)
                 wrong = self.debug(socket)
                 if wrong or self.probe.screen:
-                    return wrong, ""
+                    return wrong, "", False
                 watch = Watch(process, self.limit)
                 log, errors = watch.communicate()
                 self.seconds = watch.seconds
@@ -143,7 +143,18 @@ class Image:
         if process.returncode == 2 and "ended with code" not in errors:     # what the kernel gave the emulator
             raise MachineError(f"probe {self.probe.name}: {errors.strip()}")
         code = TIMED_OUT if watch.hangs else process.returncode
-        return symptom(self.probe, code, log, errors, self.whole), log
+        doubtful = not log or "killed by signal" in errors or process.returncode < 0
+        return symptom(self.probe, code, log, errors, self.whole), log, doubtful
+
+    def start(self, one: Union[Instruction, None], folder: Path) -> tuple[subprocess.Popen, str]:
+        """Starts tools/boot, and gives the socket for a debugger as well."""
+        image, socket = folder / "boot.iso", f"{folder}/gdb"
+        image.write_bytes(self.without(one))
+        command = [sys.executable, str(ROOT / "tools/boot"), "--iso", str(image), "--quiet", "--timeout", FOR_EVER,
+                   *self.probe.options(), *(["--gdb", socket] if self.probe.debugged else [])]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                                   stderr=subprocess.PIPE, errors="replace", start_new_session=True)
+        return process, socket
 
     def measure(self) -> None:
         """Runs the kernel as it is, which must go well, and sets the time-out by how long that takes."""

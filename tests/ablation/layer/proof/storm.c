@@ -53,6 +53,12 @@ static bool look_around(struct trap_frame *frame) {
         panic("the handler of an NMI has the flags 0x%lx", wrong);
     if (!from_user(frame))
         spoil_lost_registers(frame);
+    /* All that C may change; what is short does not always. */
+    __asm__ volatile("mov eax, -1; mov ecx, eax; mov edx, eax; mov esi, eax; mov edi, eax; mov r8, rax; mov r9, rax\n\t"
+                     "mov r10, rax; mov r11, rax"
+                     :
+                     :
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");
     return true;
 }
 
