@@ -125,7 +125,7 @@ class Image:
 
     def run_once(self, one: Union[Instruction, None], stop) -> tuple[Union[Symptom, None], str, bool]:
         with tempfile.TemporaryDirectory(prefix="ringstep-ablate-") as folder:
-            process, socket = self.start(one, Path(folder))
+            process, socket = self.launch(one, Path(folder))
             try:
                 if stop is not None:
                     stop.add(process)
@@ -146,7 +146,7 @@ class Image:
         doubtful = not log or "killed by signal" in errors or process.returncode < 0
         return symptom(self.probe, code, log, errors, self.whole), log, doubtful
 
-    def start(self, one: Union[Instruction, None], folder: Path) -> tuple[subprocess.Popen, str]:
+    def launch(self, one: Union[Instruction, None], folder: Path) -> tuple[subprocess.Popen, str]:
         """Starts tools/boot, and gives the socket for a debugger as well."""
         image, socket = folder / "boot.iso", f"{folder}/gdb"
         image.write_bytes(self.without(one))
