@@ -49,6 +49,23 @@ TEST(nmi_with_a_false_pcr) {
     ok(!fake.nmis && pcr->nmis == before + 1, "and nothing is written to it");
 }
 
+/* All that C may change; a handler that is short does not always. */
+static bool spoil(struct trap_frame *frame) {
+    __asm__ volatile("mov eax, -1; mov ecx, eax; mov edx, eax" : : : "rax", "rcx", "rdx");
+    return true;
+}
+
+/* By the gate of #MC, which has no handler of its own. */
+TEST(handler_that_changes_registers) {
+    unsigned kept = 0;
+    trap_handle(VECTOR_MC, spoil);
+    for (unsigned i = 0; i < ARRAY_LENGTH(bases); i++)
+        kept += RAISE(VECTOR_MC, bases[i]) == bases[i];
+    trap_handle(VECTOR_MC, NULL);
+    /* mutant kernel/paranoid_entry.S: mov edx, r12d mov ecx, MSR_GS_BASE => mov edx, r12d */
+    ok(kept == ARRAY_LENGTH(bases), "GS base is as it was");
+}
+
 TEST(debug_exception_in_ring_0) {
     unsigned kept = 0;
     for (unsigned i = 0; i < ARRAY_LENGTH(bases); i++)
