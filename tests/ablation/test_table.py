@@ -110,8 +110,9 @@ def test_sample_is_noticed_again():
             if name not in images:
                 images[name] = trial.Image(chosen[name], trial.build(chosen[name].kernel), Path(folder) / name)
                 images[name].measure()
-            symptom, _ = images[name].run(by_place[table.place_of(row)])
-            if symptom is None:
+            # With several CPUs it depends on the host who comes first, so a run may show nothing.
+            tries = 1 if chosen[name].cpus == 1 else 5
+            if all(images[name].run(by_place[table.place_of(row)])[0] is None for _ in range(tries)):
                 silent.append(compare.name(row))
     assert silent == [], f"SEED={SEED}"
 
