@@ -206,8 +206,6 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="ringstep-ablate-") as folder:
         campaign = Campaign(Path(folder), arguments.probe)
         chosen = wanted(campaign, arguments.routine)
-        if arguments.all and JOURNAL.is_file() and not arguments.dry:
-            JOURNAL.unlink()
         rows = {} if arguments.dry else known(campaign, arguments.all)
         todo = [one for one in chosen if one.place not in rows]
         todo.sort(key=lambda one: len(campaign.order(one)))      # what few probes are for is soon done
