@@ -78,7 +78,8 @@ def run(request: Request) -> Machine:
     """Starts QEMU."""
     # QEMU's own words (most: warnings that TCG lacks a feature of the CPU model) are shown only if it does not start.
     # Reading the terminal needs its foreground group; otherwise QEMU must not see the Ctrl-C that is meant for us.
-    witness = QemuWitness(request.cpus) if request.explain else None
+    # Who quits the emulator by its own keys wants no explanation.
+    witness = QemuWitness(request.cpus) if request.explain and not request.interactive else None
     with open(request.folder / "words", "wb") as words:
         process = start(
             command(request, witness.options() if witness else ()), stdout=subprocess.PIPE, stderr=words,
