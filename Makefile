@@ -19,16 +19,22 @@ jobs = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 build = +$(setup) build $(notdir $(CC)) && mkdir -p build && \
   flock build/.lock $(MAKE) --no-print-directory $(jobs) -f tools/build.mk $(knobs)
 setup = @tools/setup
-layer = @$(PYTHON) tools/layer $(or $(STAGE),$(last)) $(if $(BUG),--bug '$(BUG)') $(if $(LAYER),--layers '$(LAYER)')
+layer = @$(PYTHON) tools/layer $(or $(STAGE),$(if $(BUG),,$(last))) $(if $(BUG),--bug '$(BUG)') $(if $(LAYER),--layers '$(LAYER)')
 boot = @$(PYTHON) tools/boot $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '$(BUG)') \
   $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') $(if $(MEMORY),--memory $(MEMORY)) \
   $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
   $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(SCREEN),--screen '$(SCREEN)')
+# With BUG=name it is shown: what to look for, its own scenario, what happened.
+bug = @$(PYTHON) tools/bugs '$(BUG)' --run $(if $(STAGE),--stage $(STAGE)) $(if $(CPUS),--cpus $(CPUS)) \
+  $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') $(if $(MEMORY),--memory $(MEMORY)) \
+  $(if $(CPU),--cpu-model '$(CPU)') $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)') \
+  $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(SOUND),--sound)
 stepping = $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(CPUS),--cpus $(CPUS)) \
   $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
   $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
-.PHONY: all help run bochs step gdb trace editor doctor bench test programs iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs bugs step gdb trace editor doctor bench soak sweep ablate test check models fuzz programs \
+  iso tree diff loc lesson format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -42,8 +48,15 @@ help:
 #: make step            step through it in the Bochs debugger (WALK=name, or none)
 #: make gdb             step through it in GDB, on QEMU (WALK=name, or none)
 #: make trace           record a walk, instruction by instruction, in build/NN/traces/ (WALK=name, TRACE=file)
+#: make bugs            the bugs that can be switched on; make run BUG=name shows one (SOUND=1: the kernel without it)
+#: make ablate          take away each instruction that must earn its place, and see what notices (tools/ablate --help)
 #: make test            run all tests (TESTS=tests/boot runs some)
+#: make fuzz            feed the kernel's parsers with made-up bytes, on this machine (FUZZ="elf acpi", SECONDS=60 each)
+#: make check           check the entry code without running it (STAGE=05 checks that one)
+#: make models          check the models of what several CPUs do at once (tools/model --help)
+#: make soak            run it for long under load, and check everything (MINUTES=10, SEED=1; tools/soak --help)
 #: make bench           measure what it costs, beside Linux (BENCH="calls startup": some groups; tools/bench --help)
+#: make sweep           strike the kernel at every instruction of its entries (SWEEP="nmis": some; tools/sweep --help)
 #: make editor          boot it in QEMU for an editor's debugger, which is waited for (.vscode/launch.json)
 #: make doctor          whether this machine has what all that needs, and what would install the rest
 #: make iso             build/ringstep.iso, with a menu of all stages
@@ -58,7 +71,7 @@ help:
 #: make clean           remove build/
 #:
 #: STAGE=03        the stage (make: all; elsewhere: the last)    CPUS=4         CPUs, from stage 05 on (run: 4, bochs: 2)
-#: BUG=name        with that bug switched on                     MEMORY=128     MiB
+#: BUG=name        with that bug (run, bochs, step, diff, ...)   MEMORY=128     MiB
 #: LAYER=dir:dir   with these folders on top                     CPU=qemu64     CPU model
 #: PROGRAMS='hello one; count copies=3 5'   instead of the stage's own list
 #: APPEND='selftest'   words for the kernel's command line       TIMEOUT=60     seconds
@@ -66,12 +79,16 @@ help:
 #: SCREEN=x        show the VGA screen (bochs, step)
 
 run:
-	$(setup) build $(notdir $(CC)) run
-	$(boot) --interactive --cpus $(or $(CPUS),4)
+	$(setup) build $(notdir $(CC)) run $(if $(BUG),step)
+	$(if $(BUG),$(bug),$(boot) --interactive --cpus $(or $(CPUS),4))
 
 bochs:
-	$(setup) build $(notdir $(CC)) bochs
-	$(boot) --emulator bochs --cpus $(or $(CPUS),2)
+	$(setup) build $(notdir $(CC)) bochs $(if $(BUG),step)
+	$(if $(BUG),$(bug) --emulator bochs,$(boot) --emulator bochs --cpus $(or $(CPUS),2))
+
+bugs:
+	$(setup) step
+	@$(PYTHON) tools/bugs $(if $(BUG),'$(BUG)')
 
 step:
 	$(setup) build $(notdir $(CC)) bochs step
@@ -98,13 +115,39 @@ trace:
 	@$(PYTHON) tools/trace $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $(TRACE),-o '$(TRACE)') \
 	  $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
 
+check:
+	$(setup) build $(notdir $(CC)) check
+	@$(PYTHON) tools/check-entry $(if $(STAGE),--stage $(STAGE)) $(if $(BUG),--bug '$(BUG)') \
+	  $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
+
+models:
+	$(setup) models
+	@$(PYTHON) tools/model
+
 bench:
 	$(setup) build run bochs bench
 	@$(PYTHON) tools/bench $(BENCH)
 
+sweep:
+	$(setup) build $(notdir $(CC)) run bochs step sweep
+	@$(PYTHON) tools/sweep $(SWEEP) $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
+
+soak:
+	$(setup) build run programs
+	@$(PYTHON) tools/soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(CPUS),--cpus $(CPUS)) $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)')
+
+ablate:
+	$(setup) build $(notdir $(CC)) run bochs ablate
+	@$(PYTHON) tools/ablate --jobs $(or $(JOBS),2)
+
 test:
 	$(setup) build gcc $(notdir $(CC)) run test
 	@$(PYTHON) -m pytest -n $(or $(JOBS),2) $(if $(QUICK),-m 'not heavy') $(TESTS)
+
+fuzz:
+	$(setup) fuzz
+	@$(PYTHON) tools/fuzz $(FUZZ) $(if $(filter file,$(origin SECONDS))$(filter undefined,$(origin SECONDS)),,--seconds $(SECONDS))
 
 programs:
 	$(setup) programs
@@ -139,8 +182,8 @@ build/%: FORCE
 FORCE:
 
 # Headers that are read by assembly and hold its macros are no C to clang-format.
-formatted = $(shell grep -LE '^\.[a-z]' stages/*/{kernel,user,proof,test}/*.[ch] tests/programs/*.[ch] \
-  bench/programs/*.[ch] bench/layers/*/*/*.[ch] 2>/dev/null)
+formatted = $(shell grep -LE '^\.[a-z]' stages/*/{kernel,user,proof,test}/*.[ch] stages/*/bugs/*/*/*.[ch] \
+  tests/programs/*.[ch] tests/*/layers/*/*/*.[ch] bench/programs/*.[ch] bench/layers/*/*/*.[ch] 2>/dev/null)
 format:
 	$(setup) format
 	@clang-format -i $(formatted)

@@ -31,6 +31,8 @@ NEEDS = {
               and files("/usr/share/bochs/BIOS-bochs-latest") and files("/usr/share/bochs/VGABIOS-lgpl-latest"),
               "bochs bochs-term bochsbios vgabios"),
     "clang": (lambda: command("clang") and command("ld.lld"), "clang lld"),
+    "compiler-rt": (lambda: files("/usr/lib*/llvm*/lib/clang/*/lib/*/libclang_rt.fuzzer*.a",
+                                  "/usr/lib*/clang/*/lib/*/libclang_rt.fuzzer*.a"), "libclang-rt-dev"),
     "llvm": (lambda: command("llvm-nm"), "llvm"),
     "clangd": (lambda: command("clangd"), "clangd"),
     "gdb": (lambda: command("gdb"), "gdb"),
@@ -41,10 +43,12 @@ NEEDS = {
     "matplotlib": (lambda: importlib.util.find_spec("matplotlib"), "python3-matplotlib"),
     "tabulate": (lambda: importlib.util.find_spec("tabulate"), "python3-tabulate"),
     "tqdm": (lambda: importlib.util.find_spec("tqdm"), "python3-tqdm"),
+    "spin": (lambda: command("spin") and command("gcc"), "spin"),
     "dpkg": (lambda: command("dpkg-deb"), "dpkg"),
 }
 GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),
-          "claims": ("qemu", "grub"), "bench": ("qemu", "grub")}
+          "claims": ("qemu", "grub"), "bench": ("qemu", "grub"),
+          "sweeps": ("qemu", "grub"), "hostile": ("qemu", "grub", "musl"), "ablation": ("qemu", "grub", "tqdm")}
 
 
 def needs_of(item: pytest.Item) -> list[str]:

@@ -13,6 +13,14 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+try:
+    import tomllib
+except ImportError:         # before Python 3.11; it may not be there either, and few want it
+    try:
+        import tomli as tomllib
+    except ImportError:
+        tomllib = None
+
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("kernel", "user", "proof", "test")
 PATCH_TARGET = re.compile(r"^\+\+\+ (?:b/)?((?:kernel|user|proof|test)/[^\s]+)", re.MULTILINE)
@@ -72,12 +80,30 @@ def stage_number(word: str, root: Path = ROOT) -> str:
     raise LayerError(f"there is no stage '{word}'; there are {', '.join(known) or 'none'}")
 
 
+def bug_folders(root: Path = ROOT) -> dict[str, Path]:
+    """The folders of the bugs by name. A name is unique in the tree."""
+    return {folder.name: folder for folder in sorted(root.glob("stages/*/bugs/*")) if folder.is_dir()}
+
+
 def find_bug(name: str, root: Path = ROOT) -> Path:
-    """The folder of a bug; its name is unique in the tree."""
-    known = {folder.name: folder for folder in sorted(root.glob("stages/*/bugs/*")) if folder.is_dir()}
+    """The folder of a bug."""
+    known = bug_folders(root)
     if name not in known:
         raise LayerError(f"there is no bug '{name}'; there are {', '.join(sorted(known)) or 'none'}")
     return known[name]
+
+
+def default_stage(bug: str = "", root: Path = ROOT) -> str:
+    """The stage that is meant when none is named: the one that a bug is shown on, else the last."""
+    if not bug:
+        return max(stage_folders(root), default="00")
+    folder = find_bug(bug, root)
+    about = folder / "bug.toml"
+    try:
+        run = tomllib.loads(about.read_text()).get("run", {}) if tomllib and about.is_file() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise LayerError(f"{about}: {error}") from None
+    return run.get("stage", folder.parent.parent.name[:2])
 
 
 def files_of(folder: Path) -> dict[str, Path]:

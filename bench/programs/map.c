@@ -3,7 +3,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <measure.h>
 
-enum { SYS_munmap = 11, PAGE = 4096, FEW = 5 };
+enum { PAGE = 4096, FEW = 5 };
 enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20 };
 
 struct ticks {

@@ -28,33 +28,13 @@ def left_out(log: bytes) -> int:
 def test_return_address_is_checked(emulator, broken):
     """Bochs does as CPUs do: without the check `sysretq` faults in ring 0, on the program's stack. QEMU goes to ring 3
     and faults there, so only the reason tells that the check is gone."""
-    changed = variant("no-check", "05", "kernel/user_return.c", ("if (frame->rip >= USER_TOP)", "if (0)"))
-    result = attempt("05", ["edge syscall", "hello"], "--emulator", emulator, *on_top(changed if broken else ""))
+    bug = ["--bug", "sysret-unchecked"] if broken else []
+    result = attempt("05", ["edge syscall", "hello"], "--emulator", emulator, *bug)
     if broken and emulator == "bochs":
         assert result.code == 1 and "edge syscall" not in ends(result)
         return
     assert ends(result)["hello"] == ("", 0)
     assert ends(result)["edge syscall"] == ("leaving user space" if broken else "return address outside user space", 139)
-
-
-@sound_and_broken
-def test_every_cpu_can_make_system_calls(broken):
-    """The registers of SYSCALL are each CPU's own."""
-    changed = variant("msrs-of-one", "05", "kernel/main.c", (
-        "    syscall_init();", "    if (!this_cpu->cpu)\n        syscall_init();"))
-    result = attempt("05", ["spread copies=8"], "--cpus", "4", *on_top(changed if broken else ""))
-    assert ([task.status for task in result.tasks] == [0] * 8) is not broken
-
-
-@pytest.mark.needs("bochs")
-@sound_and_broken
-def test_nmi_pin_is_open_on_every_cpu(broken):
-    """While a local APIC is off, its LVTs stay masked whatever is written, and INIT leaves it off. Bochs knows that."""
-    switch_on = "    lapic_write(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);"
-    divide = "    lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_16);\n"
-    late = variant("apic-on-late", "05", "kernel/lapic.c", (switch_on, "   "), (divide, f"{divide}{switch_on}\n"))
-    options = ["--append", "selftest", "--emulator", "bochs", "--cpus", "2", *on_top(late if broken else "")]
-    assert (attempt("05", [], *options).code == 0) is not broken
 
 
 @both_emulators

@@ -48,7 +48,16 @@ TRAPS = {
     "iretq_ring0": "#GP", "lretq_ring0": "#GP", "lretq_1b": "#GP", "lretq_23": "#GP", "lretq_tss": "#GP",
     "sysenter": "#GP",
     "rdgsbase": "#UD", "wrgsbase": "#UD", "xgetbv": "#UD",
-    "sgdt": "#GP", "sidt": "#GP", "smsw": "#GP", "str": "#GP",
+    "sgdt": "#GP", "sidt": "#GP", "smsw": "#GP", "str": "#GP", "sldt": "#GP",
+    "push_hole": "#SS", "pop_hole": "#SS",
+    "ud0": "#UD", "ud1": "#UD", "into": "#UD", "push_cs": "#UD", "far_jump": "#UD", "f00f": "#UD", "rsm": "#UD",
+    "clac": "#UD", "stac": "#UD", "mwait": "#UD", "vmcall": "#UD", "vmmcall": "#UD", "vmxon": "#UD",
+    "xsetbv": "#UD", "vzeroupper": "#UD",
+    "mov_from_cr2": "#GP", "mov_from_cr3": "#GP", "mov_from_cr4": "#GP", "mov_from_cr8": "#GP",
+    "mov_from_dr0": "#GP", "mov_to_dr0": "#GP", "sysretl": "#GP", "sysexit": "#GP", "wbnoinvd": "#GP",
+    "in_status": "#GP", "in_cmos": "#GP", "ins": "#GP", "out_pic": "#GP",
+    "popfq_iopl": "#GP", "popfq_if": "", "iretq_iopl": "#GP", "ldmxcsr_reserved": "#GP",
+    "ss_kernel": "#GP", "ds_ldt": "#GP", "call_ldt": "#GP",
 }
 
 # Where Linux on the host may rightly do otherwise.
@@ -60,26 +69,36 @@ LINUX_DIFFERS = {
     "sidt": "as sgdt",
     "smsw": "as sgdt",
     "str": "as sgdt",
+    "sldt": "as sgdt",
+    "xsetbv": "Linux sets CR4.OSXSAVE",
+    "vzeroupper": "Linux sets CR4.OSXSAVE",
+    "vmcall": "a hypervisor below Linux may answer",
+    "vmmcall": "as vmcall",
+    "sysexit": "as sysenter",
     "sysenter": "a way into Linux on Intel's CPUs, no instruction in long mode on AMD's",
     "lretq_23": "the selector of Linux's 32-bit user code",
     "int 128": "Linux's 32-bit system call",
 }
 
-FAR_RETURNS = ("iretq_ring0", "lretq_ring0", "lretq_1b", "lretq_23", "lretq_tss")
+FAR_RETURNS = ("iretq_ring0", "iretq_iopl", "lretq_ring0", "lretq_1b", "lretq_23", "lretq_tss")
 
 # Where QEMU 7.2 (TCG) does not do what a CPU does.
 QEMU_DIFFERS = {
     "ac_read": "",              # it never raises #AC
     "ss_hole_read": "#GP",      # it does not tell the stack's accesses from others
+    "push_hole": "#GP", "pop_hole": "#GP",
     "xm": "",                   # nor #XM
+    "ldmxcsr_reserved": "",     # nor looks at bits of MXCSR that do not exist
+    "xsetbv": "#GP",            # it looks at the ring before CR4
     "icebp": "#UD",             # it does not know the instruction
     "sysenter": "#UD",          # its default model is AMD's, which has no such instruction in long mode
+    "sysexit": "#UD",           # as sysenter
     # It reads the stack of a far return in ring 3 as the kernel would, which SMAP forbids.
     **dict.fromkeys(FAR_RETURNS, "#PF"),
 }
 
-# Without UMIP these four are allowed.
-UMIP = ("sgdt", "sidt", "smsw", "str")
+# Without UMIP these are allowed.
+UMIP = ("sgdt", "sidt", "smsw", "str", "sldt")
 
 # Bits of rflags that must do no harm in the kernel: DF, NT, AC, ID, all of them with OF.
 FLAGS = ["400", "4000", "40000", "200000", "244c00"]
@@ -140,7 +159,8 @@ def test_every_interrupt_number():
 def test_traps_in_bochs():
     """What only Bochs does as a CPU does, and the ways in with the flags that it passes on."""
     names = ["ac_read", "ss_hole_read", "icebp", "gp_hole_read", "gp_hole_call", "syscall_hole", "sysenter",
-             "in_keyboard", "mf", "xm", *FAR_RETURNS]
+             "in_keyboard", "mf", "xm", "push_hole", "pop_hole", "ldmxcsr_reserved", "xsetbv", "sysexit", "popfq_iopl",
+             "f00f", *FAR_RETURNS]
     # The jump itself faults, as on Intel's CPUs, and not the first instruction at its target.
     ends = {name: TRAPS[name] for name in names} | {"gp_hole_call": "#GP"}
     ends.update({f"{way} 244c00 {stack}": TRAPS[way] for way in ("ud", "syscall") for stack in STACKS})

@@ -11,7 +11,9 @@
 enum {
     SYS_write = 1,
     SYS_mmap = 9,
+    SYS_munmap = 11,
     SYS_sched_yield = 24,
+    SYS_nanosleep = 35,
     SYS_getpid = 39,
     SYS_arch_prctl = 158,
     SYS_clock_gettime = 228,

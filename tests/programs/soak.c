@@ -177,6 +177,8 @@ static bool survive_syscall(void) {
     return same_after("a system call");
 }
 
+#include <soak_rest.h>
+
 static long milliseconds(void) {
     long now[2] = {0, 0};
 
@@ -190,8 +192,10 @@ static int start(int argc, char **argv) {
     long begin = milliseconds();
 
     /* Bases and words that differ from task to task. */
-    seed = (uint64_t)get_pid();
-    size_t index = seed % 64;
+    bool restless = argc > 2;
+    seed = (uint64_t)get_pid() + (restless ? parse(argv[2], 10) << 16 : 0);
+    next_pattern();
+    size_t index = (size_t)get_pid() % 64;
     before.fs_word = fs_block[index] = next_pattern();
     before.gs_word = gs_block[index] = next_pattern();
     if (system_call(SYS_arch_prctl, ARCH_SET_FS, (long)&fs_block[index], 0, 0, 0, 0) != 0 ||
@@ -205,7 +209,13 @@ static int start(int argc, char **argv) {
         for (int i = 0; i < CALLS_PER_LOOP; i++)
             if (!survive_syscall())
                 return 1;
+        if (!survive_in_memory())
+            return 1;
+        if (restless)
+            rest();
     }
     print("soak: every register was kept\n");
+    if (argc > 3)
+        end_by(argv[3]);
     return 0;
 }

@@ -82,6 +82,46 @@
     DO(sidt, "sidt [rsp - 16]")                                                                                \
     DO(smsw, "smsw eax")                                                                                       \
     DO(str, "str eax")                                                                                         \
+    DO(push_hole, "mov rsp, 0x800000001000; push rax")                                                         \
+    DO(pop_hole, "mov rsp, " HOLE "; pop rax")                                                                 \
+    DO(ud0, ".byte 0x0f, 0xff, 0xc0")                                                                          \
+    DO(ud1, ".byte 0x0f, 0xb9, 0xc0")                                                                          \
+    DO(into, ".byte 0xce")                                                                                     \
+    DO(push_cs, ".byte 0x0e")                                                                                  \
+    DO(far_jump, ".byte 0xea, 0, 0, 0, 0, 0, 0")                                                               \
+    DO(f00f, ".byte 0xf0, 0x0f, 0xc7, 0xc8")                                                                   \
+    DO(rsm, "rsm")                                                                                             \
+    DO(clac, "clac")                                                                                           \
+    DO(stac, "stac")                                                                                           \
+    DO(mwait, "xor eax, eax; xor ecx, ecx; mwait eax, ecx")                                                    \
+    DO(vmcall, "vmcall")                                                                                       \
+    DO(vmmcall, "vmmcall")                                                                                     \
+    DO(vmxon, "vmxon [rsp]")                                                                                   \
+    DO(xsetbv, "xor ecx, ecx; xor edx, edx; mov eax, 1; xsetbv")                                               \
+    DO(vzeroupper, "vzeroupper")                                                                               \
+    DO(mov_from_cr2, "mov rax, cr2")                                                                           \
+    DO(mov_from_cr3, "mov rax, cr3")                                                                           \
+    DO(mov_from_cr4, "mov rax, cr4")                                                                           \
+    DO(mov_from_cr8, "mov rax, cr8")                                                                           \
+    DO(mov_from_dr0, "mov rax, dr0")                                                                           \
+    DO(mov_to_dr0, "xor eax, eax; mov dr0, rax")                                                               \
+    DO(sysretl, ".byte 0x0f, 0x07")                                                                            \
+    DO(sysexit, ".byte 0x0f, 0x35")                                                                            \
+    DO(wbnoinvd, ".byte 0xf3, 0x0f, 0x09")                                                                     \
+    DO(in_status, "in al, 0x64")                                                                               \
+    DO(in_cmos, "in eax, 0x71")                                                                                \
+    DO(ins, "mov edx, 0x60; lea rdi, [rip + data]; insb")                                                      \
+    DO(out_pic, "out 0x20, al")                                                                                \
+    DO(popfq_iopl, "pushfq; or dword ptr [rsp], 0x3000; popfq; cli")                                           \
+    DO(popfq_if, "pushfq; and dword ptr [rsp], 0xfffffdff; popfq; "                                            \
+       "pushfq; test dword ptr [rsp], 0x200; jnz survived; ud2")                                               \
+    DO(iretq_iopl, "mov eax, ss; push rax; lea rcx, [rsp + 8]; push rcx; push 0x3202; "                        \
+       "mov eax, cs; push rax; lea rax, [rip + 1f]; push rax; iretq; 1: cli")                                  \
+    DO(ldmxcsr_reserved, "push 0x10000; ldmxcsr [rsp]")                                                        \
+    DO(ss_kernel, "mov eax, 0x10; mov ss, eax")                                                                \
+    DO(ds_ldt, "mov eax, 0x1007; mov ds, eax")                                                                 \
+    DO(call_ldt, "mov rcx, 0x100700000000; push rcx; call fword ptr [rsp]")                                    \
+    DO(sldt, "sldt eax")                                                                                       \
     DO(gs_null_read, "xor eax, eax; mov gs, eax; mov rax, gs:[0]")                                             \
     DO(syscall, "mov eax, 39; syscall")                                                                        \
     DO(syscall_tf, "mov eax, 39; pushfq; or dword ptr [rsp], 0x100; popfq; syscall")                           \

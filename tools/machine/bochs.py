@@ -10,7 +10,9 @@ import subprocess
 from pathlib import Path
 
 from . import display
+from .records import bochs_fault
 from .run import End, Machine, MachineError, Request, require, start
+from .witness import BochsWitness
 
 DEFAULT_CPU = "corei7_skylake_x"    # SMEP, SMAP, FSGSBASE, x2APIC; neither UMIP nor shadow stacks
 MOST_CPUS = 15                      # Bochs 2.7 runs out of timers with 16
@@ -18,10 +20,9 @@ MOST_HOST_MEMORY = 2048             # MiB that Bochs keeps in memory; the rest g
 # One million instructions a second of guest time, the fewest that Bochs takes: BIOS and GRUB wait about 3.3
 # guest seconds, so a faster guest only waits for more instructions.
 SPEED = 1000000
+AFTERWARDS = "afterwards"
 BIOS = Path("/usr/share/bochs/BIOS-bochs-latest")
 VGA_BIOS = Path("/usr/share/bochs/VGABIOS-lgpl-latest")
-# What Bochs notes when nothing handles a fault: which CPU, and its registers.
-TRIPLE_FAULT = re.compile(r"\[CPU(\d+) *\] >>PANIC<< exception\(\): 3rd .*? RIP=([0-9a-f]{16})", re.DOTALL)
 CONFIGURATION = """\
 memory: guest={memory}, host={host_memory}
 cpu: model={model}, count={cpus}, ips={speed}, reset_on_triple_fault=0
@@ -92,16 +93,32 @@ def run(request: Request) -> Machine:
     """Starts Bochs."""
     console = open_console(request.folder / "com1")
     (request.folder / "bochsrc").write_text(configuration(request))
-    # The kernel that ended well stops in the debugger (port 0x8900), which reads its next command here.
-    (request.folder / "commands").write_text("c\nq\n")
+    # The kernel that ended well stops in the debugger (port 0x8900), which reads its next command here. A machine that
+    # hangs is interrupted, and then there is something in the file of commands that comes in between.
+    (request.folder / "commands").write_text(f'c\nsource {AFTERWARDS}\nq\n')
+    (request.folder / AFTERWARDS).write_text("")
+    process = launch(request)
+    witness = BochsWitness(request, process, again) if request.explain else None
+    return Machine(process, console, lambda code: judge(code, request.folder), witness=witness)
+
+
+def again(request: Request, log: str) -> subprocess.Popen:
+    """The same run once more, which Bochs repeats to the instruction, with a log of every exception."""
+    debugging = ", ".join(f"cpu{number}=report" for number in range(request.cpus))
+    text = configuration(request).replace(f'log: "{request.folder / "bochs.log"}"', f'log: "{log}"')
+    (request.folder / "bochsrc").write_text(text + f"debug: action=ignore, {debugging}\n")
+    return launch(request, pass_fds=(int(log.rpartition("/")[2]),))
+
+
+def launch(request: Request, **options) -> subprocess.Popen:
     with open(request.folder / "screen", "wb") as screen:
         process = start(
             [program(), "-q", "-f", "bochsrc", "-rc", "commands"], cwd=request.folder, stdin=subprocess.DEVNULL,
             stdout=screen, stderr=subprocess.STDOUT, start_new_session=True,
-            env={**display.environment(request), "TERM": "xterm"},
+            env={**display.environment(request), "TERM": "xterm"}, **options,
         )
     display.attend(request, process.pid)
-    return Machine(process, console, lambda code: judge(code, request.folder))
+    return process
 
 
 def open_console(path: Path) -> int:
@@ -121,9 +138,9 @@ def judge(code: int, folder: Path) -> tuple[End, str]:
                    for path in (folder / "bochs.log", folder / "screen"))
     if "Shutdown port: shutdown requested" in log:
         return End.FAILED, "the kernel panicked, or a self-test failed"
-    reset = TRIPLE_FAULT.search(log)
-    if reset:
-        return End.FAILED, f"the machine reset: a triple fault on CPU {reset[1]} at rip 0x{reset[2]}"
+    fault = bochs_fault(log)
+    if fault:
+        return End.FAILED, f"the machine reset: a triple fault on CPU {fault.cpu} at rip 0x{fault.registers['rip']:016x}"
     panic = re.findall(r">>PANIC<< (.*)", log)
     if panic:
         return End.FAILED, f"Bochs gave up: {panic[-1]}"

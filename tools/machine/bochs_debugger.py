@@ -43,6 +43,7 @@ MOST_BREAKPOINTS = 16
 MARGIN = 100            # instructions before a place, within which the way there is looked at step by step
 MOST_STEPS = 10000000    # of a CPU that runs alone
 GOES_ELSEWHERE = re.compile(r"jmp|ret|iret|sysret|ud2|int3|hlt|\(bad\)|nop|xchg\s+ax,ax|cs nop|data16")
+WORDS = re.compile(r"^0x[0-9a-f]+ <.*?>:((?:\t0x[0-9a-f]+)*)", re.MULTILINE)
 UNITS = {1: "b", 2: "h", 4: "w", 8: "g"}
 
 
@@ -242,6 +243,19 @@ class BochsDebugger:
     def step(self) -> None:
         """The CPU executes one instruction, the others stand still."""
         self.command(f"s {self.cpu} 1" if self.cpus > 1 else "s")
+
+    def pc(self) -> int:
+        """RIP of the present CPU, sooner than by registers(); in 64-bit mode that is where it is."""
+        return int("".join(self.command(f'show "cpu{self.cpu}.RIP"')).split()[-1], 16)
+
+    def go_on(self) -> None:
+        """Runs until a breakpoint."""
+        self.follow(self.command("c"))
+
+    def memory(self, address: int, words: int) -> list[int]:
+        """Words of 8 bytes; none where there is no memory."""
+        answer = "".join(self.command(f"x /{words}gx {address:#x}"))
+        return [int(word, 16) for line in WORDS.findall(answer) for word in line.split()]
 
     def nmi(self) -> None:
         """An NMI, which strikes before the next instruction. Only the first CPU can be given one."""

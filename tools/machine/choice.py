@@ -6,9 +6,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from layers import stage_folders
+from layers import find_bug, stage_folders
 
-from .walk import Run, WalkError, walk_files
+from .bugs import load_bug
+from .walk import BUG_WALK, Run, WalkError, walk_files
 
 NO_WALK = "none"            # for the name of a walk
 START = "kernel_main"       # where a stage stops without a walk
@@ -27,11 +28,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--append", default="", metavar="'WORDS'", help="more words for the kernel's command line")
 
 
-def choose_walk(stage: str, name: str | None) -> Path | None:
-    """The file of the walk of that name; without a name of the stage's first, if it has any."""
+def choose_walk(stage: str, name: str | None, bug: str = "") -> Path | None:
+    """The file of the walk of that name; without a name the bug's, if it has one, else the stage's first."""
     files = walk_files(stage)
     if name == NO_WALK:
         return None
+    if bug and not name and (find_bug(bug) / BUG_WALK).is_file():
+        return find_bug(bug) / BUG_WALK
     if name and "/" in name:
         return Path(name).resolve()
     if name and name not in files:
@@ -41,8 +44,14 @@ def choose_walk(stage: str, name: str | None) -> Path | None:
     return files[name] if name else next(iter(files.values()), None)
 
 
+def machine_of(run: Run, bug: str) -> Run:
+    """What the walk wants; where it wants nothing, what the bug does."""
+    return load_bug(bug).run() if bug and run == Run() else run
+
+
 def what_to_run(run: Run, arguments: argparse.Namespace) -> Run:
-    """What the walk wants, or what a person wants instead."""
+    """The same, or what a person wants instead."""
+    run = machine_of(run, arguments.bug)
     programs = tuple(line for line in arguments.programs.split(";") if line.strip())
     cpus = run.cpus if arguments.cpus is None else arguments.cpus
     return Run(programs or run.programs, run.words + tuple(arguments.append.split()), cpus)

@@ -15,6 +15,7 @@ PATIENCE = 60       # seconds until a machine that does not answer is taken for 
 NAMES = {"eflags": "rflags", "k_gs_base": "kernel_gs_base"}
 # By default QEMU takes no interrupt at a single step, not even an NMI; this makes a step an instruction like any.
 STEP_AS_USUAL = "Qqemu.sstep=0x1"
+STEP_UNDISTURBED = "Qqemu.sstep=0x7"        # neither an interrupt nor a timer; with -icount a timer would come early
 
 
 class GdbError(MachineError):
@@ -41,8 +42,11 @@ class Gdbstub:
     def request(self, text: str) -> str:
         """Sends a packet and gives the answer."""
         data = text.encode()
-        self.socket.sendall(b"$%s#%02x" % (data, sum(data) % 256))
-        return self.answer()
+        try:
+            self.socket.sendall(b"$%s#%02x" % (data, sum(data) % 256))
+            return self.answer()
+        except ConnectionError:
+            raise GdbError("QEMU has ended") from None
 
     def answer(self) -> str:
         while not (found := re.search(rb"\$([^#]*)#[0-9a-f]{2}", self.received)):
@@ -115,9 +119,9 @@ class Gdbstub:
     def step(self) -> None:
         """The CPU executes one instruction, the others stand still. QEMU sometimes comes back before it has begun,
         after an interrupt for example."""
-        before = self.registers()["pc"]
+        before = self.registers()       # all of them: an IRET may lead from one place to the same, for another frame
         self.resume(f"vCont;s:{self.threads[self.cpu]}")
-        if self.registers()["pc"] == before:
+        if self.registers() == before:
             self.resume(f"vCont;s:{self.threads[self.cpu]}")
 
     def run_to(self, address: int) -> None:
@@ -139,9 +143,32 @@ class Gdbstub:
         if seen != address:
             raise GdbError(f"the machine stopped at {seen:#x} instead of {address:#x}")
 
+    def break_at(self, address: int) -> None:
+        """Sets a breakpoint that stays, for go_on(). Steps pass over it."""
+        self.request(f"Z1,{address:x},1")
+
+    def remove_breakpoints(self, *addresses: int) -> None:
+        for address in addresses:
+            self.request(f"z1,{address:x},1")
+
+    def pc(self) -> int:
+        """Where the present CPU is, as registers() has it."""
+        return self.registers()["pc"]
+
+    def go_on(self) -> None:
+        """Runs until one of those breakpoints; not the one at which it stands."""
+        self.step()
+        self.resume("c")
+
     def nmi(self) -> None:
         """An NMI, which strikes before the next instruction."""
         self.monitor("nmi")
+
+    def memory(self, address: int, words: int) -> list[int]:
+        """Words of 8 bytes; none where there is no memory."""
+        answer = self.request(f"m{address:x},{8 * words:x}")
+        data = b"" if answer.startswith("E") else bytes.fromhex(answer)
+        return [int.from_bytes(data[at:at + 8], "little") for at in range(0, len(data), 8)]
 
     def monitor(self, command: str) -> str:
         """Gives QEMU's monitor a command, such as nmi; its text comes in packets that begin with an O."""

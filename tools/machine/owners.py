@@ -8,16 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Union
 
+from .address_map import DIRECT_BASE, PAGE_SIZE, SLOT_SIZE, STACK_BASE, USER_TOP, is_stack, slot_of
 from .expression import View
 from .walk import Kernel
 
-# As in kernel/memory.h; the kernel's stacks lie each in a slot with an unmapped page below it.
-USER_TOP = 0x0000800000000000
-DIRECT_BASE = 0xffff800000000000
-STACK_BASE = 0xffffc00000000000
-STACK_END = 0xffffffff80000000
-PAGE_SIZE = 0x1000
-SLOT_SIZE = 4 * PAGE_SIZE
 # Which vector asks for which of the TSS's stacks, as in kernel/gdt.h.
 IST_VECTORS = {1: "#DF", 2: "NMI", 3: "#DB", 4: "#MC"}
 MOST = 256              # entries of a list that is followed; a broken one may have no end
@@ -30,16 +24,6 @@ class Cpu:
 
     number: int
     pcr: int
-
-
-def slot_of(rsp: int) -> int:
-    """The slot of the kernel's stack whose RSP this is. Right at the top nothing has been pushed, and in numbers it is
-    the next slot's first address."""
-    return (rsp - 1 - STACK_BASE) // SLOT_SIZE
-
-
-def is_stack(rsp: int) -> bool:
-    return STACK_BASE < rsp <= STACK_END
 
 
 class Owners:

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from .run import End, Machine, MachineError, Request, require, start
+from .witness import QemuWitness
 
 DEFAULT_CPU = "max,la57=off"    # the kernel has four levels of page tables
 MOST_CPUS = 255
@@ -53,14 +54,14 @@ def log_of(request: Request) -> Path:
     return request.folder / "qemu.log"
 
 
-def command(request: Request) -> list[str]:
+def command(request: Request, log: tuple[str, ...] = ()) -> list[str]:
     """The command line. What is not here is QEMU's default, and so the same on every host."""
     words = [
         program(), "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-accel", "tcg",
         "-cpu", request.cpu_model or DEFAULT_CPU, "-smp", f"cpus={request.cpus},{request.topology}".rstrip(","),
         "-m", f"{request.memory}M",
         "-cdrom", str(request.iso), "-boot", "d", "-no-reboot",
-        "-d", "cpu_reset", "-D", str(log_of(request)),
+        *(log or ("-d", "cpu_reset", "-D", str(log_of(request)))),
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
         "-serial", "mon:stdio" if request.interactive else "stdio",
     ]
@@ -77,17 +78,24 @@ def run(request: Request) -> Machine:
     """Starts QEMU."""
     # QEMU's own words (most: warnings that TCG lacks a feature of the CPU model) are shown only if it does not start.
     # Reading the terminal needs its foreground group; otherwise QEMU must not see the Ctrl-C that is meant for us.
+    # Who quits the emulator by its own keys wants no explanation.
+    witness = QemuWitness(request.cpus) if request.explain and not request.interactive else None
     with open(request.folder / "words", "wb") as words:
         process = start(
-            command(request), stdin=None if request.interactive else subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=words, start_new_session=not request.interactive,
+            command(request, witness.options() if witness else ()), stdout=subprocess.PIPE, stderr=words,
+            stdin=None if request.interactive else subprocess.DEVNULL, start_new_session=not request.interactive,
+            pass_fds=witness.handed_over() if witness else (),
         )
+    if witness:
+        witness.started()
     files = [request.gdb] if request.gdb else []
-    return Machine(process, process.stdout.fileno(), lambda code: judge(code, request), files)
+    return Machine(process, process.stdout.fileno(), lambda code: judge(code, request, witness), files, witness)
 
 
-def judge(code: int, request: Request) -> tuple[End, str]:
+def judge(code: int | None, request: Request, witness: QemuWitness | None = None) -> tuple[End, str]:
     """What QEMU's exit code, and its log, say of the kernel."""
+    if code is None:
+        return End.FAILED, witness.reason()
     if code == ENDED_WELL:
         return End.WELL, ""
     if code == FAILED:

@@ -12,7 +12,10 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
+
+if TYPE_CHECKING:
+    from .witness import Witness
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -45,6 +48,7 @@ class Request:
     firmware: str = "bios"
     interactive: bool = False   # the terminal's input goes to COM1
     screen: str = ""            # Bochs' display, for a person who wants to see the VGA screen
+    explain: bool = False       # watch it so closely that a bad end can be explained (witness.py)
 
 
 @dataclass
@@ -53,8 +57,13 @@ class Machine:
 
     process: subprocess.Popen
     console: int
-    judge: Callable[[int], tuple[End, str]]
+    judge: Callable[[int | None], tuple[End, str]]     # with the exit code; none: it has stopped, and is still there
     files: list[str] = field(default_factory=list)
+    witness: Witness | None = None
+
+    def stopped(self) -> bool:
+        """Has the machine come to an end by itself? QEMU may still be there, so that the machine can be looked at."""
+        return self.process.poll() is not None or bool(self.witness and self.witness.stopped())
 
 
 def require(program: str, package: str) -> str:

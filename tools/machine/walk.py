@@ -24,6 +24,7 @@ from .structures import Structures
 from .symbols import Symbols
 
 SCHEMA = ROOT / "docs/formats/walk.schema.json"
+BUG_WALK = "walk.toml"  # the one beside a bug.toml, which has the bug's name
 MOST_PASSES = 1000      # of a place, until its condition holds
 
 
@@ -125,7 +126,8 @@ def load_walk(path: Path) -> Walk:
     points = [Point(**{key: tuple(value) if isinstance(value, list) else value for key, value in point.items()})
               for point in data["point"]]
     run = data.get("run", {})
-    return Walk(path.stem, data["title"], tuple(points),
+    name = path.parent.name if path.name == BUG_WALK else path.stem
+    return Walk(name, data["title"], tuple(points),
                 Run(tuple(run.get("programs", ())), tuple(run.get("words", ())), run.get("cpus", 1)))
 
 

@@ -71,7 +71,8 @@ def boot(modules: Iterable[str], cpus: int = 1, icount: bool = True, layer: str 
          options: Iterable[str] = ()) -> str:
     """Boots the last stage with measuring programs as modules ('calls yield'), and gives what COM1 said."""
     folder = build_programs()
-    command = [sys.executable, str(ROOT / "tools/boot"), "--quiet", "--cpus", str(cpus), "--timeout", str(TIMEOUT),
+    command = [sys.executable, str(ROOT / "tools/boot"), "--quiet", "--no-explain", "--cpus", str(cpus),
+               "--timeout", str(TIMEOUT),
                "--append", words, *options]
     command += ["--icount"] if icount else []
     for part in folders_of(layer):

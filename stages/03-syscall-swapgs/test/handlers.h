@@ -7,4 +7,5 @@
 static inline void restore_handler(unsigned vector) {
     trap_handle(vector, NULL);
     user_copy_init();
+    paranoid_init();
 }

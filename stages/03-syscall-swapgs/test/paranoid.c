@@ -8,9 +8,13 @@
 #include <kernel/pcr.h>
 #include <proof/selftest.h>
 #include <kernel/trap.h>
+#include <test/catch.h>
+#include <test/handlers.h>
 
 static const uint64_t bases[] = {0,         0x1000, 0x7fffffffffff, 0x123456789ab8, DIRECT_BASE, 0xffffffffdeadbeef,
                                  UINT64_MAX};
+
+#define DR6_SINGLE_STEP (1 << 14) /* no #DB clears it by itself */
 
 static struct pcr fake __attribute__((aligned(PAGE_SIZE))); /* what a program could make of its memory */
 
@@ -45,6 +49,23 @@ TEST(nmi_with_a_false_pcr) {
     ok(!fake.nmis && pcr->nmis == before + 1, "and nothing is written to it");
 }
 
+/* All that C may change; a handler that is short does not always. */
+static bool spoil(struct trap_frame *frame) {
+    __asm__ volatile("mov eax, -1; mov ecx, eax; mov edx, eax" : : : "rax", "rcx", "rdx");
+    return true;
+}
+
+/* By the gate of #MC, which has no handler of its own. */
+TEST(handler_that_changes_registers) {
+    unsigned kept = 0;
+    trap_handle(VECTOR_MC, spoil);
+    for (unsigned i = 0; i < ARRAY_LENGTH(bases); i++)
+        kept += RAISE(VECTOR_MC, bases[i]) == bases[i];
+    trap_handle(VECTOR_MC, NULL);
+    /* mutant kernel/paranoid_entry.S: mov edx, r12d mov ecx, MSR_GS_BASE => mov edx, r12d */
+    ok(kept == ARRAY_LENGTH(bases), "GS base is as it was");
+}
+
 TEST(debug_exception_in_ring_0) {
     unsigned kept = 0;
     for (unsigned i = 0; i < ARRAY_LENGTH(bases); i++)
@@ -52,9 +73,18 @@ TEST(debug_exception_in_ring_0) {
     ok(kept == ARRAY_LENGTH(bases), "GS base is as it was");
 }
 
+static uint64_t flags_in_handler;
+
+static bool look_at_flags(struct trap_frame *frame) {
+    flags_in_handler = read_rflags();
+    this_cpu->nmis++;
+    return true;
+}
+
 /* DF and AC are the interrupted code's: set in the midst of a copy, for one. */
 TEST(nmi_with_any_flags) {
     uint64_t before = this_cpu->nmis, flags;
+    trap_handle(VECTOR_NMI, look_at_flags);
     __asm__ volatile("pushfq\n\t"
                      "or qword ptr [rsp], %1\n\t"
                      "popfq\n\t"
@@ -66,8 +96,29 @@ TEST(nmi_with_any_flags) {
                      : "=&r"(flags)
                      : "i"(RFLAGS_DF | RFLAGS_AC)
                      : "memory", "cc");
+    restore_handler(VECTOR_NMI);
     ok((flags & (RFLAGS_DF | RFLAGS_AC)) == (RFLAGS_DF | RFLAGS_AC), "DF and AC are as they were");
+    /* mutant kernel/paranoid_entry.S: cld CLAC PUSH_REGISTERS => PUSH_REGISTERS */
+    ok(!(flags_in_handler & RFLAGS_DF), "DF is clear in the handler");
+    ok(!(flags_in_handler & RFLAGS_AC) || !cpu_has(CPU_SMAP), "and AC, where it means something");
     ok(this_cpu->nmis == before + 1, "and the handler ran");
+}
+
+/* A gate leaves AC alone, and with it set SMAP would be off in the handler. */
+TEST(interrupt_with_ac) {
+    catch_begin(VECTOR_BP);
+    __asm__ volatile("pushfq; or qword ptr [rsp], %0; popfq; int3; push 2; popfq" : : "i"(RFLAGS_AC) : "memory", "cc");
+    catch_end(VECTOR_BP);
+    ok(caught.count == 1 && caught.frame.rflags & RFLAGS_AC, "AC was set");
+    /* mutant kernel/entry_macros.h: CLAC => */
+    ok(!(caught.flags & RFLAGS_AC) || !cpu_has(CPU_SMAP), "it is clear in the handler, where it means something");
+}
+
+/* Two single steps: TF is set by the first POPFQ, and cleared by the second, after which the CPU traps once more. */
+TEST(debug_status) {
+    __asm__ volatile("pushfq; or qword ptr [rsp], %0; popfq; nop; push 2; popfq" : : "i"(RFLAGS_TF) : "memory", "cc");
+    /* mutant kernel/paranoid.c: write_dr6(0); => */
+    ok(!(read_dr6() & DR6_SINGLE_STEP), "#DB's handler leaves nothing for the next one to misread");
 }
 
 TEST(interrupt_stacks_know_their_pcr) {

@@ -3,6 +3,7 @@
 #include <kernel/gdt.h>
 #include <kernel/kernel.h>
 #include <proof/selftest.h>
+#include <test/catch.h>
 
 #define CR0_EM       (1 << 2)
 #define CR0_TS       (1 << 3)
@@ -41,4 +42,22 @@ TEST(control_registers) {
     ok((read_cr0() & (CR0_MP | CR0_NE | CR0_AM | CR0_WP)) == (CR0_MP | CR0_NE | CR0_AM | CR0_WP),
        "x87 errors are #MF, alignment checks are possible, read-only is read-only");
     ok(!(read_cr0() & (CR0_EM | CR0_TS)), "the FPU is neither emulated nor lazy");
+}
+
+/* An interrupt gate leaves AC alone, and with it set there is no SMAP. */
+TEST(flags_of_a_handler) {
+    catch_begin(VECTOR_BP);
+    __asm__ volatile("pushfq\n\t"
+                     "or qword ptr [rsp], %0\n\t"
+                     "popfq\n\t"
+                     "int3\n\t"
+                     "push 2\n\t"
+                     "popfq"
+                     :
+                     : "i"(RFLAGS_AC)
+                     : "memory", "cc");
+    catch_end(VECTOR_BP);
+    bool came_with_ac = caught.count == 1 && caught.frame.rflags & RFLAGS_AC;
+    ok(came_with_ac && (!cpu_has(CPU_SMAP) || !(caught.flags & RFLAGS_AC)),
+       "AC is clear in the handler, where there is SMAP");
 }

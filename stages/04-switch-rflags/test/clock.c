@@ -45,8 +45,11 @@ static void sleep_long(void) {
     woken[count++] = 60;
 }
 
+static uint64_t flags_behind_sleep;
+
 static void sleep_short(void) {
     sched_sleep_until(clock_now() + 20 * MILLISECOND);
+    flags_behind_sleep = read_rflags();
     woken[count++] = 20;
 }
 
@@ -66,4 +69,6 @@ TEST(sleepers) {
     /* mutant kernel/sched.c: (*at)->wake_time <= time => (*at)->wake_time > time */
     ok(count == 2 && woken[0] == 20 && woken[1] == 60, "the one that wakes first is the one with the earlier time");
     ok(elapsed >= 60 * MILLISECOND, "none wakes too early");
+    /* mutant kernel/sched.c: schedule(); sti(); } => schedule(); } */
+    ok(flags_behind_sleep & RFLAGS_IF, "and interrupts are on behind the sleep");
 }

@@ -76,6 +76,16 @@ TEST(turns) {
     ok(ended == 2 && order[0] == first && order[1] == first + 1, "who waits longest runs next");
 }
 
+TEST(interrupts_behind_schedule) {
+    task_start(this_cpu->self, thread_create(look_around));
+    sti();
+    schedule();
+    bool on = read_rflags() & RFLAGS_IF;
+    cli();
+    /* mutant kernel/sched.c: if (flags & RFLAGS_IF) => if (0) */
+    ok(on, "they are on again, if they were");
+}
+
 TEST(run_queue_is_first_come_first_served) {
     static struct task tasks[3];
     struct run_queue queue = {};

@@ -30,13 +30,13 @@ extern struct pcr *smp_first;
 /* Sets up this CPU, on which pcr_init() has run (main.c). */
 void cpu_setup(void);
 
-/* A table of the firmware's; its length and checksum are right. Sources: ACPI Specification, "System Description Table
- * Header" and "Multiple APIC Description Table (MADT)". */
+/* A table of the firmware's, at any address; its length and checksum are right. Sources: ACPI Specification, "System
+ * Description Table Header" and "Multiple APIC Description Table (MADT)". */
 struct acpi_table {
     char signature[4];
     uint32_t length;
     uint8_t revision, checksum, oem[26];
-};
+} __attribute__((packed));
 
 /* acpi.c: the MADT, or NULL with a line that says what is wrong. */
 const struct acpi_table *acpi_find_madt(const struct multiboot2_info *info);

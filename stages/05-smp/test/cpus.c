@@ -94,6 +94,7 @@ TEST(all_cpus) {
     /* mutant kernel/syscall_init.c: wrmsr(MSR_SFMASK, SFMASK); =>
        wrmsr(MSR_SFMASK, rdmsr(MSR_GS_BASE) >= 0xffffffff80000000 ? SFMASK : SFMASK - 1); */
     ok(alike == cpus, "control registers, MSRs, IDT and selectors are the same on all");
+    ok(!common[0].kernel_gs, "what SWAPGS would give is nobody's, whatever the loader has left");
     ok(common[0].lint1 == LVT_NMI, "the pin for NMIs is open");
     ok(right == cpus, "GS base, GDT, TSS and APIC id are each one's own");
     ok(stacks == cpus, "no two share an interrupt stack, and each names its PCR");

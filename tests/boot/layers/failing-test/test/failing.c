@@ -2,8 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include <proof/selftest.h>
 
-TEST(arithmetic)
-{
+TEST(arithmetic) {
     ok(1 + 1 == 2, "one and one is two");
     ok(1 + 1 == 3, "one and one is three");
 }

@@ -1,0 +1,1 @@
+../../idle-tests-with-interrupts-on/proof/sweep.h

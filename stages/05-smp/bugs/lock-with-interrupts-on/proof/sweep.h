@@ -1,0 +1,1 @@
+../../../../04-switch-rflags/bugs/idle-tests-with-interrupts-on/proof/sweep.h

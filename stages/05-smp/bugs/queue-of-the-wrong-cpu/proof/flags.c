@@ -1,0 +1,1 @@
+../../fpu-remembered-per-cpu/proof/flags.c

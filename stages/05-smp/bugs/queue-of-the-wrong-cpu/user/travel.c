@@ -1,0 +1,1 @@
+../../fpu-remembered-per-cpu/user/travel.c

@@ -1,0 +1,69 @@
+/* flags.c: in place of the stage's own threads, one on CPU 1 that takes programs out of CPU 0's queue, as an idle
+ * CPU does. What lies in a queue does not run, and its registers are saved. Instead of running what it has taken, it
+ * looks whether that is so: it puts 0 in the place of the task's RSP, and waits for somebody to save one there.
+ * SPDX-License-Identifier: MIT */
+#include <kernel/smp.h>
+#include <proof/proof.h>
+
+#define MOST    500
+#define LOOKS   10000
+#define MOMENT  200000     /* ns: more than a switch takes */
+#define TIMEOUT 3000000000 /* ns */
+
+static volatile bool done;
+
+/* Looks without a pause, so that it comes as soon as the lock is free; if it is not, as an idle CPU, does not wait. */
+static struct task *take(struct run_queue *queue, uint64_t *rsp) {
+    for (unsigned i = 0; i < LOOKS && (lock_is_taken(&queue->lock) || !READ_ONCE(queue->length)); i++)
+        ;
+    if (lock_is_taken(&queue->lock))
+        return NULL;
+    uint64_t flags = lock_acquire(&queue->lock);
+    struct task *task = queue->first && queue->first->space.cr3 ? run_queue_take(queue) : NULL;
+    if (task)
+        *rsp = __atomic_exchange_n(&task->rsp, 0, __ATOMIC_ACQ_REL);
+    lock_release(&queue->lock, flags);
+    return task;
+}
+
+/* Waits for a switch that is not over to save the RSP. For the walk it has a name. */
+__attribute__((noinline)) void thief_has(struct task *task);
+__attribute__((noinline)) void thief_has(struct task *task) {
+    if (task)
+        clock_delay(MOMENT);
+}
+
+static void thief(void) {
+    unsigned taken = 0, too_early = 0;
+    for (uint64_t end = clock_now() + TIMEOUT; taken < MOST && clock_now() < end;) {
+        uint64_t rsp;
+        struct task *task = take(&smp_first->queue, &rsp);
+        thief_has(task);
+        if (!task)
+            continue;
+        taken++;
+        too_early += !__sync_bool_compare_and_swap(&task->rsp, 0, rsp);
+        sched_add(smp_first, task);
+    }
+    done = true;
+    printk("thief: took %u times a program; its registers were saved %s\n", taken,
+           !taken      ? "at any time"
+           : too_early ? "only afterwards, some times"
+                       : "before, each time");
+}
+
+/* Somebody to whom the program can give way on CPU 0. */
+static void partner(void) {
+    while (!done)
+        schedule();
+}
+
+static void start(void) {
+    struct task *one = thread_create(partner), *other = thread_create(thief);
+    if (!one || !other || !smp_first->next)
+        return;
+    task_start(smp_first, one);
+    task_start(smp_first->next, other);
+}
+
+PROOF(NULL, start);

@@ -1,0 +1,52 @@
+# tools/boot explains how a run ended badly: for each classic crash, the exception with its error code in words, the
+# instruction, function and source line, and the likely cause.
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from claims.changes import variant
+from crashes.cases import CRASHES, Crash
+from harness import BOOT
+
+WITHOUT = [sys.executable, str(Path(__file__).resolve().parent / "without.py")]
+HANG = 124              # tools/boot's exit code
+# Seconds until a run counts as hung: a busy machine must have come there by then.
+PATIENCE = {"qemu": 20, "bochs": 40}
+RUNS = [pytest.param(crash, emulator, id=f"{crash.name}-{emulator}",
+                     marks=[pytest.mark.heavy] if crash.code == HANG else [])
+        for crash in CRASHES for emulator in crash.emulators]
+
+
+def command_of(crash: Crash, emulator: str) -> list[str]:
+    layer = ["--layer", variant(f"crash-{crash.name}", crash.stage, crash.file, *crash.replacements)] \
+        if crash.replacements else []
+    modules = [word for module in crash.modules for word in ("--module", module)]
+    timeout = str(PATIENCE[emulator] if crash.code == HANG else 120)
+    return ["--stage", crash.stage, *layer, *modules, "--timeout", timeout, *crash.options, "--emulator", emulator]
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess:
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                          timeout=300)
+
+
+@pytest.mark.parametrize("crash, emulator", RUNS)
+def test_is_explained(crash: Crash, emulator: str) -> None:
+    done = run([*BOOT, *command_of(crash, emulator)])
+    assert done.returncode == crash.code, done.stdout[-3000:] + done.stderr
+    for expected in crash.says:
+        assert re.search(expected, done.stderr), f"{expected}\n{done.stdout[-3000:]}\n{done.stderr}"
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("crash, emulator", RUNS)
+def test_needs_its_rule(crash: Crash, emulator: str) -> None:
+    """Without the rule the same run ends with the same exit code, and its cause is not found."""
+    done = run([*WITHOUT, crash.rule, *command_of(crash, emulator)])
+    assert done.returncode == crash.code, done.stdout + done.stderr
+    assert not re.search(crash.says[-1], done.stderr), f"{crash.rule} is not what explains this\n{done.stderr}"
