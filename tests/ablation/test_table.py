@@ -111,8 +111,8 @@ def sample() -> list[dict[str, Any]]:
 @pytest.mark.heavy
 @pytest.mark.needs("bochs")
 def test_sample_is_noticed_again():
-    """SEED=number in the environment takes the same sample again. Only with the table's compiler: another one's code may
-    fail elsewhere. (Seen to fail with the NOPs left out, and with rows of a run that somebody else had ended.)"""
+    """SEED=number in the environment takes the same sample again. Only with the table's compiler: another one's code
+    may fail elsewhere. (Seen to fail with the NOPs left out, and with rows of a run that somebody else had ended.)"""
     print(f"SEED={SEED}" if same_compiler() else "another compiler than the table's: no sample is taken")
     chosen = {probe.name: probe for probe in probes.load()}
     by_place = {one.place: one for one in instructions()}

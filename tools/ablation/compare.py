@@ -32,8 +32,8 @@ def differences(rows: Iterable[Row], found: Iterable[Instruction]) -> list[str]:
 
 
 def told_by(stage: str, routine: str, file: str, text: str) -> tuple[str, ...]:
-    """What is the same whatever the compiler: in assembly routine and text, but for distances; in C which instruction it
-    is. How often, and with which registers, is the compiler's choice, and so is which line it gives for it."""
+    """What is the same whatever the compiler: in assembly routine and text, but for distances; in C which instruction
+    it is. How often, and with which registers, is the compiler's choice, and so is which line it gives for it."""
     if file.endswith(".S"):
         return stage, routine, re.sub(r"\.\+0x[0-9a-f]+", ".", text)
     register = SYSTEM_REGISTER.search(text)
