@@ -44,11 +44,13 @@ def test_table_is_well_formed():
 
 
 def test_table_matches_the_code():
-    """With another compiler than the table's the instructions are compared by routine and text, and not by hash; of
-    what C says the registers are left out anyway."""
-    if not same_compiler():
-        print(f"another compiler than the table's ({known()['compiler']}): compared by routine and text")
-    assert compare.differences(known()["instructions"], instructions(), by_hash=same_compiler()) == []
+    """With another compiler than the table's, routine and text are compared, in C the kinds of instructions.
+    (Seen to fail when three routines had changed meanwhile, and with LLDT new in one of them.)"""
+    if same_compiler():
+        assert compare.differences(known()["instructions"], instructions()) == []
+    else:
+        print(f"another compiler than the table's ({known()['compiler']}): compared by text")
+        assert compare.differences_by_text(known()["instructions"], instructions()) == []
 
 
 def test_survivors_are_those_that_may_stay():
@@ -61,20 +63,32 @@ def test_guards_exist():
         assert compare.guard_exists(reason["guard"]), reason
 
 
+def as_found(row: dict[str, Any]) -> scope.Instruction:
+    """The instruction that a row is about, as if the code had it."""
+    return scope.Instruction(*(row[key] for key in ("stage", "routine", "label", "text", "number", "file", "line",
+                                                    "routine_hash")), ())
+
+
 def test_changes_are_noticed():
-    """The comparison itself: a row that is gone, one too many, one of another text, a routine that has changed, a
-    survivor without a reason, a reason without a survivor."""
-    rows, found, excuses = known()["instructions"], instructions(), table.load_survivors()
-    noticed = next(number for number, row in enumerate(rows) if "probe" in row)
+    """A row that is gone, one too many, one of another text, a routine that has changed."""
+    rows = known()["instructions"]
+    found, first = [as_found(row) for row in rows], compare.name(rows[0])
+    for told in (compare.differences, compare.differences_by_text):
+        assert told(rows, found) == []
+        assert len(told(rows[1:], found)) == 1 and len(told(rows, found[1:])) == 1
+        assert len(told([{**rows[0], "text": "nop"}, *rows[1:]], found)) == 2
+    assert compare.differences([*rows, {**rows[0], "number": 99}], found) == [f"no such instruction: {first}"]
+    assert compare.differences([{**rows[0], "routine_hash": "0"}, *rows[1:]], found) == [
+        f"the routine has changed: {first}"]
+
+
+def test_wrong_survivors_are_noticed():
+    """A survivor without a reason, a reason without a survivor."""
+    rows, excuses = known()["instructions"], table.load_survivors()
+    noticed = next(row for row in rows if "probe" in row)
     told = ("probe", "probe_hash", "symptom", "says")
-    hidden = {key: value for key, value in rows[noticed].items() if key not in told} | {"tried": []}
-    assert compare.differences(rows[1:], found, True) == [f"not in the table: {compare.name(rows[0])}"]
-    assert compare.differences(rows + [{**rows[0], "number": 99}], found, True) == [
-        f"no such instruction: {compare.name(rows[0])}"]
-    assert len(compare.differences([{**rows[0], "text": "nop"}, *rows[1:]], found, False)) == 2
-    assert compare.differences([{**rows[0], "routine_hash": "0"}, *rows[1:]], found, True) == [
-        f"the routine has changed: {compare.name(rows[0])}"]
-    assert len(compare.wrong_survivors([*rows[:noticed], hidden, *rows[noticed + 1:]], excuses)) == 1
+    silent = {key: value for key, value in noticed.items() if key not in told} | {"tried": []}
+    assert len(compare.wrong_survivors([silent if row is noticed else row for row in rows], excuses)) == 1
     assert len(compare.wrong_survivors([row for row in rows if "probe" in row], excuses)) == len(excuses)
 
 
@@ -97,15 +111,16 @@ def sample() -> list[dict[str, Any]]:
 @pytest.mark.heavy
 @pytest.mark.needs("bochs")
 def test_sample_is_noticed_again():
-    """SEED=number in the environment takes the same sample again. (Seen to fail with the NOPs left out.)"""
-    print(f"SEED={SEED}")
+    """SEED=number in the environment takes the same sample again. Only with the table's compiler: another one's code
+    may fail elsewhere. (Seen to fail with the NOPs left out, and with rows of a run that somebody else had ended.)"""
+    print(f"SEED={SEED}" if same_compiler() else "another compiler than the table's: no sample is taken")
     chosen = {probe.name: probe for probe in probes.load()}
     by_place = {one.place: one for one in instructions()}
     silent = []
     with tempfile.TemporaryDirectory() as folder:
         trial.build_programs(list(chosen.values()))
         images: dict[str, trial.Image] = {}
-        for row in sample():
+        for row in sample() if same_compiler() else ():
             name = row["probe"]
             if name not in images:
                 images[name] = trial.Image(chosen[name], trial.build(chosen[name].kernel), Path(folder) / name)
@@ -126,7 +141,8 @@ def test_bad_arguments():
 
 @pytest.mark.heavy
 def test_ctrl_c_leaves_nothing(tmp_path):
-    """No process and no file, and the table as it was. (Seen to fail with the runs not ended by Campaign.stop().)"""
+    """No process and no file, and the table as it was. (Seen to fail with an end at once, by
+    os._exit().)"""
     before = table.TABLE.read_bytes()
     nowhere = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen([ROOT / "tools/ablate", "--dry", "--routine", "user_copy_bytes"], **nowhere,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Iterable, Iterator, Union
 
 import capstone
+from elftools.construct import Field
 from elftools.elf.elffile import ELFFile
 
 from machine.listing import source
@@ -153,6 +154,7 @@ def line_rows(parsed: ELFFile) -> tuple[dict[int, str], set[int]]:
     dwarf = parsed.get_dwarf_info()
     rows, ends = {}, set()
     for unit in dwarf.iter_CUs():
+        unit.structs.Dwarf_dw_form.setdefault("DW_FORM_data16", Field("", 16))    # clang's; this pyelftools has it not
         path = unit.get_top_DIE().attributes["DW_AT_name"].value.decode()
         for entry in dwarf.line_program_for_CU(unit).get_entries():
             if entry.state is not None and entry.state.end_sequence:

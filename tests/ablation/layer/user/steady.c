@@ -30,7 +30,7 @@ __attribute__((naked)) static void keep_still(void) {
                  "mov [rip + pattern + 8 * 15], rsp\n"
                  XMM(LOAD_XMM) KEPT(LOAD) LOST(LOAD)
                  "pushfq\n or qword ptr [rsp], %0\n popfq\n"
-                 "1: cmp qword ptr [rip + system_calls], 0\n"
+                 "5: cmp qword ptr [rip + system_calls], 0\n"
                  "je 2f\n"
                  "mov eax, 39\n syscall\n" /* getpid */
                  LOST(LOAD)
@@ -39,7 +39,7 @@ __attribute__((naked)) static void keep_still(void) {
                  "mov rax, gs:[0]\n cmp rax, [rip + gs_block]\n jne 3f\n"
                  "mov rax, fs:[0]\n cmp rax, [rip + fs_block]\n jne 3f\n"
                  "mov rax, [rip + pattern]\n"
-                 "dec qword ptr [rip + rounds]\n jnz 1b\n"
+                 "dec qword ptr [rip + rounds]\n jnz 5b\n"
                  "jmp 4f\n"
                  "3: mov qword ptr [rip + wrong], 1\n mov rsp, [rip + pattern + 8 * 15]\n"
                  "4: pushfq\n pop qword ptr [rip + flags_found]\n"
