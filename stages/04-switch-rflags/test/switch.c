@@ -82,7 +82,7 @@ TEST(interrupts_behind_schedule) {
     schedule();
     bool on = read_rflags() & RFLAGS_IF;
     cli();
-    /* mutant kernel/sched.c: if (flags & RFLAGS_IF) => if (0) */
+    /* mutant kernel/sched.c: if (flags & RFLAGS_IF) => if (flags & RFLAGS_DF) */
     ok(on, "they are on again, if they were");
 }
 
