@@ -78,8 +78,7 @@ def run(request: Request) -> Machine:
     """Starts QEMU."""
     # QEMU's own words (most: warnings that TCG lacks a feature of the CPU model) are shown only if it does not start.
     # Reading the terminal needs its foreground group; otherwise QEMU must not see the Ctrl-C that is meant for us.
-    # Who quits the emulator by its own keys wants no explanation.
-    witness = QemuWitness(request.cpus) if request.explain and not request.interactive else None
+    witness = QemuWitness(request.cpus) if request.explain else None
     with open(request.folder / "words", "wb") as words:
         process = start(
             command(request, witness.options() if witness else ()), stdout=subprocess.PIPE, stderr=words,
@@ -104,7 +103,7 @@ def judge(code: int | None, request: Request, witness: QemuWitness | None = None
         log = log_of(request)
         if log.exists() and "Triple fault" in log.read_text(errors="replace"):
             return End.FAILED, "the machine reset: a triple fault"
-        if request.interactive:
+        if request.interactive:         # by Ctrl-A X
             return End.WELL, "QEMU ended"
         return End.FAILED, "the machine reset or was switched off, and not as the kernel does it"
     if code < 0:

@@ -50,7 +50,7 @@ class Qmp:
         *lines, self.received = self.received.split(b"\n")
         for line in lines:
             said = json.loads(line)
-            if said.get("event") == "SHUTDOWN":
+            if said.get("event") == "SHUTDOWN" and said["data"]["guest"]:   # and not a person at the keyboard
                 self.reason = said["data"]["reason"]
             elif "return" in said or "error" in said:
                 self.answers.append(said)
