@@ -122,6 +122,15 @@ def test_a_walk_is_gone():
 
 
 @with_emulators
+def test_to_name_the_bugs_own_machine_is_no_change():
+    """(Seen to fail: it booted, and said of a run in which nothing happened what happens in the walk.)"""
+    text = words(make("-s", "run", f"BUG={BY_WALK}", "STAGE=03", "CPUS=1").stdout)
+    assert "2. sys_getpid: " in text and "HAPPENED C code ran in ring 0" in text
+    text = words(make("-s", "run", f"BUG={BY_WALK}", "STAGE=04").stdout)
+    assert f"HAPPENED What the run above shows. The bug's own scenario is a walk: make run BUG={BY_WALK}" in text
+
+
+@with_emulators
 @pytest.mark.needs("bochs")
 def test_make_step_opens_the_bugs_walk():
     """With the bug's programs, and on its stage."""

@@ -19,7 +19,7 @@ HANG = 124              # tools/boot's exit code
 # Seconds until a run counts as hung: a busy machine must have come there by then.
 PATIENCE = {"qemu": 20, "bochs": 40}
 RUNS = [pytest.param(crash, emulator, id=f"{crash.name}-{emulator}",
-                     marks=[pytest.mark.heavy] if crash.code == HANG else [])
+                     marks=[pytest.mark.heavy] if crash.code == HANG or emulator == "bochs" else [])
         for crash in CRASHES for emulator in crash.emulators]
 
 

@@ -47,6 +47,7 @@ def test_half_a_minute():
     assert int(found[1].replace(",", "")) > 1000
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", BROKEN)
 def test_finds(name):
     """What it says is what is wrong, with the command that repeats it."""

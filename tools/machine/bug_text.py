@@ -34,7 +34,8 @@ def print_list() -> None:
 
 def fill(label: str, text: str) -> str:
     """A paragraph with its heading before the first line."""
-    return textwrap.fill(" ".join(text.split()), WIDTH, initial_indent=f"  {label:10}", subsequent_indent=" " * 12)
+    return textwrap.fill(" ".join(text.split()), WIDTH, initial_indent=f"  {label:10}", subsequent_indent=" " * 12,
+                         break_on_hyphens=False)        # bugs' names have hyphens
 
 
 def print_about(bug: Bug) -> None:
