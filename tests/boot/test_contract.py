@@ -349,6 +349,7 @@ def test_first_line_is_soon_there(emulator, seconds, temporary):
         process.wait(10)
 
 
+@pytest.mark.heavy
 @pytest.mark.needs("bochs")
 def test_screen_is_drained():
     """Bochs draws its screen on a terminal of its own, and waits for ever when nobody reads it: with the call of

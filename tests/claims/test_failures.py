@@ -12,7 +12,7 @@ from differential.runs import good_boot
 sound_and_broken = pytest.mark.parametrize("broken", [False, True], ids=["sound", "broken"])
 
 
-@pytest.mark.parametrize("emulator, cpus", [("qemu", 2), ("bochs", 1)])
+@pytest.mark.parametrize("emulator, cpus", [("qemu", 2), pytest.param("bochs", 1, marks=pytest.mark.heavy)])
 def test_more_programs_than_memory(emulator, cpus):
     """As many start as there is memory for, a line says so of each other one, and those that started end well.
     (Seen to fail with user_map()'s answer ignored.)"""

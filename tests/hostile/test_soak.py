@@ -39,6 +39,7 @@ def soak(*words: str, timeout: int = 500) -> subprocess.CompletedProcess:
                           timeout=timeout)
 
 
+@pytest.mark.heavy
 def test_half_a_minute():
     """1, 2, 4 and 8 CPUs, so long that each program is switched to many times."""
     done = soak("--runs", "4", "--run-seconds", "5")

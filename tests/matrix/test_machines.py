@@ -74,6 +74,7 @@ def test_cpus_that_are_not_there_yet():
     check_machine("--topology", "maxcpus=4", cpus=2)
 
 
+@pytest.mark.heavy
 def test_frames_above_4_gib():
     """With all others taken away there are page tables, stacks, PCRs and programs above 4 GiB. (On a machine with 3 GiB
     there is nothing left.)"""

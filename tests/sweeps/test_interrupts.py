@@ -32,6 +32,7 @@ def test_every_boundary(run):
         assert {one for one in swept.verbs if one[0] in ASSEMBLY} <= ON_IN_ASSEMBLY
 
 
+@pytest.mark.heavy
 def test_sti_too_early():
     """Between the two rounds at which nothing happens lies the one instruction at which the program's RSP is lost: the
     boundary before `push gs:[PCR_USER_RSP]`, in every system call."""
@@ -42,6 +43,7 @@ def test_sti_too_early():
         assert "and is 0xbad0bad0bad0bad0" in faults[0]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name, run, path, complaint", [
     ("no-cli", "calls", "syscall", "panic: CPU 0: #DF"),
     ("sfmask-without-if", "first-run", "first-run", "panic: CPU 0: #DF"),
@@ -56,6 +58,7 @@ def test_broken_kernels_are_noticed(name, run, path, complaint):
     assert any(complaint in fault for fault in by_path(found)[path]), found
 
 
+@pytest.mark.heavy
 def test_a_broken_kernel_is_noticed_in_bochs():
     found = sweep("idle", ("bochs",), broken("sti-before-the-test"))
     assert any("wake-ups were lost" in fault for fault in found[0].faults), found

@@ -48,6 +48,7 @@ def test_other_bases_of_gs(gs):
     assert [swept.faults for swept in found] == [{} for _ in found]
 
 
+@pytest.mark.heavy
 def test_debug_exceptions_in_the_entry():
     """In Bochs the single step of a program that executes SYSCALL, MOV SS before it, and a breakpoint of the CPU each
     give #DB at the first instruction of syscall_entry, with the program's GS: an NMI at each instruction of that
@@ -61,6 +62,7 @@ def test_debug_exceptions_in_the_entry():
                        "in the shadow of STI (in Bochs; other CPUs may)"}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("gs", ["fake", "kernel"])
 def test_an_nmi_entry_that_asks_cs(gs):
     """It is caught exactly where ring 0 runs with the program's GS, and nowhere else."""
@@ -69,6 +71,7 @@ def test_an_nmi_entry_that_asks_cs(gs):
         assert sorted(swept.faults) == windows and len(windows) == {"syscall": 2, "interrupt": 7}[swept.path]
 
 
+@pytest.mark.heavy
 def test_an_nmi_entry_that_does_not_restore_gs():
     """The difference is told by name."""
     swept, = sweep("qemu", "fake", ("syscall",), broken("nmi-keeps-gs"))
