@@ -17,7 +17,7 @@ from harness import BOOT
 WITHOUT = [sys.executable, str(Path(__file__).resolve().parent / "without.py")]
 HANG = 124              # tools/boot's exit code
 # Seconds until a run counts as hung: a busy machine must have come there by then.
-PATIENCE = {"qemu": 20, "bochs": 40}
+PATIENCE = {"qemu": 12, "bochs": 20}
 RUNS = [pytest.param(crash, emulator, id=f"{crash.name}-{emulator}",
                      marks=[pytest.mark.heavy] if crash.code == HANG or emulator == "bochs" else [])
         for crash in CRASHES for emulator in crash.emulators]
