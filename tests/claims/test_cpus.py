@@ -195,14 +195,16 @@ def test_panic_begins_a_line(broken):
 
 @sound_and_broken
 def test_no_cpu_joins_behind_a_panic(broken):
-    """CPU 1 panics while CPU 2 is still on its way; that one waits until the others have been stopped, and CPU 1 before
-    its report."""
+    """CPU 1 panics while CPU 2 is still on its way; that one waits until CPU 0 has been stopped, and for CPU 1 to come
+    to CPU 2 in the list, and CPU 1 waits before its report."""
     files = [change("05", "kernel/panic.c", ("#include <kernel/machine.h>", "#include <kernel/machine.h>\n"
                                              "#include <kernel/sched.h>"),
-                    ('    printk("  rbp', '    clock_delay(1000000000);\n    printk("  rbp')),
+                    ('    printk("  rbp', '    clock_delay(2000000000);\n    printk("  rbp')),
              change("05", "kernel/smp.c", ("    join();\n    sched_idle();", """\
     while (this_cpu->cpu == 2 && READ_ONCE(smp_first->presence) != CPU_STOPPED)
         pause();
+    if (this_cpu->cpu == 2)
+        clock_delay(500000000);
     while (this_cpu->cpu == 1 && !READ_ONCE(this_cpu->next->apic_id))
         pause();
     join();
