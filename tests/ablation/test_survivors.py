@@ -112,6 +112,7 @@ def without(one: Instruction, folder: Path) -> Code:
     return Code(folder / "kernel.elf")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_is_seen_to_fail(check, tmp_path):
     reasons = [reason for reason in table.load_survivors() if reason["guard"].endswith(f"::{check.__name__}")]

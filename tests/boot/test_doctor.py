@@ -115,12 +115,14 @@ def test_a_machine_that_has_all(patient):
     assert patient.examine("make", "--no-print-directory", "doctor").stdout == done.stdout
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("check", COMMANDS)
 def test_a_command_is_hidden(patient, check):
     patient.hide(*check.partition(":")[2].split("|"))
     check_is_named(patient.examine(), check)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("check", MODULES)
 def test_a_module_is_hidden(patient, check):
     """A Python that has not got it. The doctor itself needs none."""

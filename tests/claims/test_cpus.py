@@ -12,7 +12,8 @@ from differential.runs import Boot, good_boot
 from matrix.cpus import cpu_table
 
 both_emulators = pytest.mark.parametrize("emulator", ["qemu", "bochs"])
-sound_and_broken = pytest.mark.parametrize("broken", [False, True], ids=["sound", "broken"])
+sound_and_broken = pytest.mark.parametrize("broken", [False, pytest.param(True, marks=pytest.mark.heavy)],
+                                           ids=["sound", "broken"])
 
 
 def ends(result: Boot) -> dict[str, tuple[str, int]]:
@@ -241,7 +242,7 @@ HELD_UP = """    if (!this_cpu->cpu && left_program)
 """
 
 
-@pytest.mark.parametrize("broken", [False, True], ids=["sound", "broken"])
+@sound_and_broken
 def test_a_task_is_buried_once(broken):
     """Behind the release the task that was left may be another CPU's, run there to its end, and be gone: who looks at it
     then sees a dead task, and buries it again. Seen to fail: with the state read there, as it once was."""

@@ -13,7 +13,8 @@ from differential.runs import good_boot
 from harness import ROOT
 
 both_emulators = pytest.mark.parametrize("emulator", ["qemu", "bochs"])
-sound_and_broken = pytest.mark.parametrize("broken", [False, True], ids=["sound", "broken"])
+sound_and_broken = pytest.mark.parametrize("broken", [False, pytest.param(True, marks=pytest.mark.heavy)],
+                                           ids=["sound", "broken"])
 
 
 @pytest.mark.parametrize("stage, emulator", [("01", "qemu"), ("02", "qemu"), ("03", "qemu"), ("04", "qemu"),

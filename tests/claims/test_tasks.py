@@ -9,7 +9,8 @@ import re
 import pytest
 from claims.changes import PROGRAMS, attempt, on_top, variant
 
-sound_and_broken = pytest.mark.parametrize("broken", [False, True], ids=["sound", "broken"])
+sound_and_broken = pytest.mark.parametrize("broken", [False, pytest.param(True, marks=pytest.mark.heavy)],
+                                           ids=["sound", "broken"])
 
 
 # Stage 04 without RFLAGS in the switch is the bug switch-without-rflags (tests/bugs). Here, where POPFQ is left out if it

@@ -51,17 +51,8 @@ def test_kernel_keeps_the_rules(stage: str, compiler: str):
                 ("interrupt_return.step3", "user"), ("paranoid_entry.step4", "pcr")} <= struck
 
 
-def shared_out() -> list:
-    """One mutant of each rule is for every run; each is a kernel to be built."""
-    seen: set[str] = set()
-    shared = []
-    for one in ALL:
-        shared.append(pytest.param(one, id=one.name, marks=pytest.mark.heavy if one.rule in seen else ()))
-        seen.add(one.rule)
-    return shared
-
-
-@pytest.mark.parametrize("mutant", shared_out())
+@pytest.mark.heavy
+@pytest.mark.parametrize("mutant", ALL, ids=lambda one: one.name)
 def test_mutant_is_rejected(mutant: Mutant):
     variant, elf = build(mutant)
     _, found = examine(Image(elf), variant)
@@ -69,6 +60,7 @@ def test_mutant_is_rejected(mutant: Mutant):
         "\n".join(text for *_, text in found) or "nothing was found"
 
 
+@pytest.mark.heavy
 @needs_clang
 @pytest.mark.parametrize("mutant", [GS[0], GS[4], *ALL[-3:]], ids=lambda one: one.name)
 def test_mutant_by_clang_is_rejected(mutant: Mutant):

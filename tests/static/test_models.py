@@ -77,6 +77,7 @@ def test_change_does_no_harm(name: str, word: str):
     assert model.check(name, word).error == ""
 
 
+@pytest.mark.heavy
 @needs_spin
 @pytest.mark.parametrize("name, word", COUNTER_EXAMPLES)
 def test_mistake_is_found(name: str, word: str):

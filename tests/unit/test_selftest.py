@@ -80,6 +80,7 @@ def lay_mutant(folder: Path, mutant: Mutant) -> None:
             target.write_text(text)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_notices(mutant: Mutant, layer: Path) -> None:
     """A kernel with a mistake in it fails its own tests, by a `not ok` or by a panic. One that cannot be built, or that

@@ -57,6 +57,7 @@ def test_holds(test: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("test, mutant", MUTANTS)
 def test_notices(test: Path, mutant: Mutant, tmp_path: Path) -> None:
     """The same test against a source with a mistake in it. A mutant that does not compile shows nothing."""
