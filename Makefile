@@ -50,7 +50,7 @@ help:
 #: make trace           record a walk, instruction by instruction, in build/NN/traces/ (WALK=name, TRACE=file)
 #: make bugs            the bugs that can be switched on; make run BUG=name shows one (SOUND=1: the kernel without it)
 #: make ablate          take away each instruction that must earn its place, and see what notices (tools/ablate --help)
-#: make test            run all tests (TESTS=tests/boot runs some)
+#: make test            run all tests (TESTS=tests/boot runs some, QUICK=1 the core alone, JOBS=4 so many at once)
 #: make fuzz            feed the kernel's parsers with made-up bytes, on this machine (FUZZ="elf acpi", SECONDS=60 each)
 #: make check           check the entry code without running it (STAGE=05 checks that one)
 #: make models          check the models of what several CPUs do at once (tools/model --help)
