@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import re
@@ -23,7 +24,7 @@ except ImportError:         # before Python 3.11; it may not be there either, an
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("kernel", "user", "proof", "test")
-PATCH_TARGET = re.compile(r"^\+\+\+ (?:b/)?((?:kernel|user|proof|test)/[^\s]+)", re.MULTILINE)
+PATCH_TARGET = re.compile(r"^\+\+\+ b/((?:kernel|user|proof|test)/[^\s]+)", re.MULTILINE)
 
 
 class LayerError(Exception):
@@ -89,7 +90,9 @@ def find_bug(name: str, root: Path = ROOT) -> Path:
     """The folder of a bug."""
     known = bug_folders(root)
     if name not in known:
-        raise LayerError(f"there is no bug '{name}'; there are {', '.join(sorted(known)) or 'none'}")
+        near = difflib.get_close_matches(name, known, 3, 0.5)
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise LayerError(f"there is no bug '{name}'{meant} (make bugs lists all {len(known)})")
     return known[name]
 
 
@@ -182,6 +185,8 @@ def lay(variant: Variant, root: Path = ROOT) -> Path:
     listing = folder / "layers"
     text = describe(tree, root)
     unchanged = listing.is_file() and listing.read_text() == text
+    if not unchanged:
+        listing.unlink(missing_ok=True)     # what is half laid, when a patch does not apply, is not the old list's
     for part in PARTS:
         (folder / "src" / part).mkdir(parents=True, exist_ok=True)
     for name, entry in tree.items():
@@ -231,7 +236,8 @@ def apply_patches(src: Path, tree: dict[str, Entry], unchanged: bool) -> None:
         return
     for patch in sorted({patch for entry in tree.values() for patch in entry.patches}):
         done = subprocess.run(
-            ["patch", "--strip=1", "--fuzz=0", "--no-backup-if-mismatch", "--silent", "--input", str(patch)],
+            ["patch", "--batch", "--forward", "--strip=1", "--fuzz=0", "--no-backup-if-mismatch", "--silent",
+             "--input", str(patch)],
             cwd=src, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         if done.returncode != 0:

@@ -85,8 +85,8 @@ def test_a_folder_without_a_bug_toml(tmp_path):
 
 
 def test_an_unknown_name():
-    """The others are told."""
-    with pytest.raises(LayerError, match=f"there is no bug 'df-with-ist'; there are .*{FOLDERS[0].name}"):
+    """The nearest are told."""
+    with pytest.raises(LayerError, match=r"there is no bug .df-with-ist.; did you mean df-without-ist\b.*lists all \d+"):
         find_bug("df-with-ist")
 
 

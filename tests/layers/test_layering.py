@@ -149,7 +149,7 @@ def test_bugs(tree):
     edit(tree / "stages/02-top/kernel/value.h", "#define VALUE 8\n")
     done = make(tree, "STAGE=02", "BUG=off-by-one", check=False)
     assert done.returncode != 0 and "value.patch does not apply" in done.stderr
-    edit(tree / "stages/02-top/kernel/value.h", "#define VALUE 0x1002\n")        # and is right again
+    edit(tree / "stages/02-top/kernel/value.h", "#define VALUE 0x1002\n\n")      # and is right again, as it was
     make(tree, "STAGE=02", "BUG=off-by-one")
     assert value_in(tree, "02+off-by-one") == 0x1003
 

@@ -23,7 +23,7 @@ from pexpect import EOF, TIMEOUT
 from pexpect.fdpexpect import fdspawn
 
 from . import bochs, display, run
-from .run import End, MachineError, Request, disassembler, stop, with_pc
+from .run import End, MachineError, NotInTime, Request, disassembler, stop, with_pc
 
 PROMPT = re.compile(rb"<bochs:\d+> ")
 LINE = re.compile(rb"[^\n]*\r\n")
@@ -49,6 +49,10 @@ UNITS = {1: "b", 2: "h", 4: "w", 8: "g"}
 
 class DebuggerError(MachineError):
     """The machine is stuck, or the debugger did not do as it was told."""
+
+
+class NotStopped(DebuggerError, NotInTime):
+    """The machine runs on."""
 
 
 class Ended(DebuggerError):
@@ -177,7 +181,7 @@ class BochsDebugger:
                 self.printed = self.heard()
                 raise Ended(*bochs.judge(self.process.returncode, self.log))
             if deadline and time.monotonic() > deadline:
-                raise DebuggerError(f"the machine did not stop within {patience:g} seconds")
+                raise NotStopped(f"the machine did not stop within {patience:g} seconds")
             yield self.terminal.after.decode(errors="replace").replace("\r\n", "\n") if found == 1 else ""
 
     def command(self, command: str) -> list[str]:

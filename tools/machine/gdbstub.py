@@ -8,7 +8,7 @@ import re
 import socket
 import time
 
-from .run import MachineError, with_pc
+from .run import MachineError, NotInTime, with_pc
 
 PATIENCE = 60       # seconds until a machine that does not answer is taken for stuck
 # QEMU's names where they are not ours.
@@ -20,6 +20,10 @@ STEP_UNDISTURBED = "Qqemu.sstep=0x7"        # neither an interrupt nor a timer; 
 
 class GdbError(MachineError):
     """The machine ended, is stuck, or refused a request."""
+
+
+class GdbSilent(GdbError, NotInTime):
+    """QEMU does not answer: the machine runs on and does not come to where it should stop."""
 
 
 class Gdbstub:
@@ -53,7 +57,7 @@ class Gdbstub:
             try:
                 data = self.socket.recv(65536)
             except socket.timeout:
-                raise GdbError(f"QEMU did not answer within {PATIENCE} seconds") from None
+                raise GdbSilent(f"QEMU did not answer within {PATIENCE} seconds") from None
             if not data:
                 raise GdbError("QEMU has ended")
             self.received += data

@@ -25,6 +25,10 @@ class MachineError(Exception):
     """The machine cannot be started as asked; the message says why, for a person."""
 
 
+class NotInTime(MachineError):
+    """The machine did not come where it was awaited, which on a busy host says nothing of the kernel."""
+
+
 class End(enum.Enum):
     """How a run ended, and what tools/boot exits with for it."""
 
