@@ -21,17 +21,24 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def threads(pid: int) -> list[Path]:
+    """What Linux says of each thread of a process; nothing of one that ends meanwhile."""
+    try:
+        return list(Path(f"/proc/{pid}/task").glob("*/stat"))
+    except OSError:
+        return []
+
+
 def used(pid: int) -> tuple[float, bool]:
     """The CPU time of a process's children, and whether one of their threads is awake."""
     seconds, awake = 0.0, False
-    for child in children(pid):
-        for path in Path(f"/proc/{child}/task").glob("*/stat"):
-            try:
-                words = path.read_text().rpartition(")")[2].split()
-            except OSError:     # it has ended meanwhile
-                continue
-            seconds += (int(words[11]) + int(words[12])) / TICK
-            awake = awake or words[0] in "RD"
+    for path in (path for child in children(pid) for path in threads(child)):
+        try:
+            words = path.read_text().rpartition(")")[2].split()
+        except OSError:     # it has ended meanwhile
+            continue
+        seconds += (int(words[11]) + int(words[12])) / TICK
+        awake = awake or words[0] in "RD"
     return seconds, awake
 
 
