@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from ablation import compare, probes, scope, table, trial
+from ablation import campaign, compare, probes, scope, table, trial
 from ablation.code import Code
-from harness import ROOT, wait_until
+from harness import ROOT, unread, wait_until
 from machine.listing import Listing
 
 SEED = int(os.environ.get("SEED") or random.randrange(10000))
@@ -150,10 +150,23 @@ def test_sample_is_noticed_again():
 
 
 def test_bad_arguments():
-    for words in (["--jobs", "0"], ["--probe", "programs"], ["--nonsense"]):
+    """Before anything is built. (Seen to fail: `--show ''` made a whole campaign, and wrote the table.)"""
+    for words in (["--jobs", "0"], ["--probe", "programs"], ["--nonsense"], ["--show", "nonsense"],
+                  ["--show", "04:switch_stacks"], ["--show", "", "--dry", "--routine", "no_such"]):
         done = subprocess.run([ROOT / "tools/ablate", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               stdin=subprocess.DEVNULL, text=True)
         assert done.returncode == 2 and re.search(r"error: .", done.stdout), done.stdout
+
+
+def test_every_label_can_be_shown():
+    for row in known()["instructions"]:
+        assert campaign.LABEL.fullmatch(row["label"]) and campaign.LABEL.fullmatch(f"{row['stage']}:{row['label']}")
+
+
+def test_a_reader_that_goes_is_no_error():
+    """(Seen to fail: it said "Broken pipe", and ended with 2.)"""
+    done = unread(ROOT / "tools/ablate", "--survivors")
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.heavy
