@@ -24,7 +24,7 @@ def boot(*arguments: str, timeout: float = 120, **options) -> subprocess.Complet
 
 
 def unread(*command: object, **options) -> subprocess.CompletedProcess:
-    """Runs a command whose output nobody reads any more, as behind it `| head` that has ended."""
+    """Runs a command whose output nobody reads any more, as with `| head` once that has ended."""
     read, write = os.pipe()
     os.close(read)
     try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ablation import campaign, compare, probes, scope, table, trial
+from ablation import compare, probes, scope, table, trial
 from ablation.code import Code
 from harness import ROOT, unread, wait_until
 from machine.listing import Listing
@@ -160,7 +160,7 @@ def test_bad_arguments():
 
 def test_every_label_can_be_shown():
     for row in known()["instructions"]:
-        assert campaign.LABEL.fullmatch(row["label"]) and campaign.LABEL.fullmatch(f"{row['stage']}:{row['label']}")
+        assert table.LABEL.fullmatch(row["label"]) and table.LABEL.fullmatch(f"{row['stage']}:{row['label']}")
 
 
 def test_a_reader_that_goes_is_no_error():

@@ -31,7 +31,6 @@ from .probes import Probe, Symptom
 from .scope import Instruction, scope
 
 JOURNAL = ROOT / "build/ablation/journal"
-LABEL = re.compile(r"(?:\d\d:)?[A-Za-z_]\w*(?:\+0x[0-9a-f]+|:.+)")      # an instruction of assembly, of C
 
 
 class Campaign:
