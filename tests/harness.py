@@ -23,6 +23,17 @@ def boot(*arguments: str, timeout: float = 120, **options) -> subprocess.Complet
     return subprocess.run([*BOOT, *arguments], timeout=timeout, **options)
 
 
+def unread(*command: object, **options) -> subprocess.CompletedProcess:
+    """Runs a command whose output nobody reads any more, as with `| head` once that has ended."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        return subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=write, stderr=subprocess.PIPE,
+                              text=True, **options)
+    finally:
+        os.close(write)
+
+
 @contextmanager
 def started(*arguments: str, **options) -> Iterator[subprocess.Popen]:
     """Starts tools/boot in a group of its own, and makes sure that the test leaves nothing of it behind."""

@@ -18,7 +18,7 @@ import pytest
 
 from ablation import compare, probes, scope, table, trial
 from ablation.code import Code
-from harness import ROOT, wait_until
+from harness import ROOT, unread, wait_until
 from machine.listing import Listing
 
 SEED = int(os.environ.get("SEED") or random.randrange(10000))
@@ -35,6 +35,10 @@ def instructions() -> tuple[scope.Instruction, ...]:
     return tuple(one for stage in compare.ONLY for one in scope.scope(trial.build(stage), stage, compare.ONLY[stage]))
 
 
+def runs() -> dict[str, probes.Probe]:
+    return {probe.name: probe for probe in probes.load()}
+
+
 def same_compiler() -> bool:
     return Listing(trial.build("05")).compiler == known()["compiler"]
 
@@ -45,9 +49,10 @@ def test_table_is_well_formed():
 
 def test_table_matches_the_code():
     """With another compiler than the table's, routine and text are compared, in C the kinds of instructions.
-    (Seen to fail when three routines had changed meanwhile, and with LLDT new in one of them.)"""
+    (Seen to fail when three routines had changed meanwhile, with LLDT new in one of them; when runs had changed.)"""
     if same_compiler():
         assert compare.differences(known()["instructions"], instructions()) == []
+        assert compare.stale(known()["instructions"], instructions(), runs()) == []
     else:
         print(f"another compiler than the table's ({known()['compiler']}): compared by text")
         assert compare.differences_by_text(known()["instructions"], instructions()) == []
@@ -82,6 +87,18 @@ def test_changes_are_noticed():
         f"the routine has changed: {first}"]
 
 
+def test_changed_runs_are_noticed():
+    """A row whose run is another one or is gone, and a new run for what nothing noticed."""
+    probe = probes.Probe("now", "", ("*",))
+    row = {**known()["instructions"][0], "probe": "now", "probe_hash": probe.hash}
+    silent = {key: value for key, value in row.items() if key != "probe"} | {"tried": [probe.hash]}
+    found = [as_found(row)]
+    assert compare.stale([row], found, {"now": probe}) == compare.stale([silent], found, {"now": probe}) == []
+    for other in ({**row, "probe_hash": "0"}, {**row, "probe": "gone"}, {**silent, "tried": []}):
+        assert compare.stale([other], found, {"now": probe}) == [
+            f"its runs are others now (run make ablate): {compare.name(row)}"]
+
+
 def test_wrong_survivors_are_noticed():
     """A survivor without a reason, a reason without a survivor."""
     rows, excuses = known()["instructions"], table.load_survivors()
@@ -114,7 +131,7 @@ def test_sample_is_noticed_again():
     """SEED=number in the environment takes the same sample again. Only with the table's compiler: another one's code
     may fail elsewhere. (Seen to fail with the NOPs left out, and with rows of a run that somebody else had ended.)"""
     print(f"SEED={SEED}" if same_compiler() else "another compiler than the table's: no sample is taken")
-    chosen = {probe.name: probe for probe in probes.load()}
+    chosen = runs()
     by_place = {one.place: one for one in instructions()}
     silent = []
     with tempfile.TemporaryDirectory() as folder:
@@ -133,10 +150,23 @@ def test_sample_is_noticed_again():
 
 
 def test_bad_arguments():
-    for words in (["--jobs", "0"], ["--probe", "programs"], ["--nonsense"]):
+    """Before anything is built. (Seen to fail: `--show ''` made a whole campaign, and wrote the table.)"""
+    for words in (["--jobs", "0"], ["--probe", "programs"], ["--nonsense"], ["--show", "nonsense"],
+                  ["--show", "04:switch_stacks"], ["--show", "", "--dry", "--routine", "no_such"]):
         done = subprocess.run([ROOT / "tools/ablate", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               stdin=subprocess.DEVNULL, text=True)
         assert done.returncode == 2 and re.search(r"error: .", done.stdout), done.stdout
+
+
+def test_every_label_can_be_shown():
+    for row in known()["instructions"]:
+        assert table.LABEL.fullmatch(row["label"]) and table.LABEL.fullmatch(f"{row['stage']}:{row['label']}")
+
+
+def test_a_reader_that_goes_is_no_error():
+    """(Seen to fail: it said "Broken pipe", and ended with 2.)"""
+    done = unread(ROOT / "tools/ablate", "--survivors")
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.heavy

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from claims.changes import variant
-from harness import ROOT, children, wait_until
+from harness import ROOT, children, unread, wait_until
 
 SOAK = [sys.executable, str(ROOT / "tools/soak")]
 GOOD = re.compile(r"^soak: [\d.]+ minutes, 4 runs: [\d,]+ programs \(.*\), ([\d,]+) switches, [\d,]+ ticks; "
@@ -75,9 +75,16 @@ def test_ctrl_c_leaves_nothing():
         process.communicate()
 
 
+def test_a_reader_that_goes_is_no_error():
+    """(Seen to fail: it ended with a traceback.)"""
+    done = unread(*SOAK, "--runs", "1", "--run-seconds", "0.1", "--cpus", "1", timeout=300)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
 @pytest.mark.parametrize("words, message", [
     (["--cpus", "0"], "--cpus takes numbers from 1 to 64"), (["--cpus", "two"], "not 'two'"),
-    (["--minutes", "0"], "must be above 0"), (["--minutes", "long"], "invalid float value")])
+    (["--minutes", "0"], "must be above 0"), (["--runs", "0"], "must be above 0"),
+    (["--runs", "-1"], "must be above 0"), (["--minutes", "long"], "invalid float value")])
 def test_bad_arguments(words, message):
     done = soak(*words)
     assert done.returncode == 2 and message in done.stderr

@@ -33,7 +33,6 @@ from .scope import Instruction, scope
 JOURNAL = ROOT / "build/ablation/journal"
 
 
-
 class Campaign:
     """The kernels, the probes' images, and what is known."""
 

@@ -8,8 +8,9 @@ from typing import Any, Iterable
 
 from layers import ROOT
 
+from .probes import Probe
 from .scope import SYSTEM_REGISTER, Instruction
-from .table import Row, covers, place_of, reasons
+from .table import Row, covers, place_of, reasons, stands
 
 # The kernels, and the routines whose instructions are taken away: of the last stage all; of the others what it
 # replaces, or what only they need.
@@ -29,6 +30,14 @@ def differences(rows: Iterable[Row], found: Iterable[Instruction]) -> list[str]:
     wrong += [f"no such instruction: {name(row)}" for place, row in known.items() if place not in there]
     return wrong + [f"the routine has changed: {name(row)}" for place, row in known.items()
                     if place in there and row["routine_hash"] != there[place].routine_hash]
+
+
+def stale(rows: Iterable[Row], found: Iterable[Instruction], probes: dict[str, Probe]) -> list[str]:
+    """The rows that the next tools/ablate tries anew: what noticed the loss is another run now, or nothing did, and
+    there are other runs to try."""
+    there = {one.place: one for one in found}
+    return [f"its runs are others now (run make ablate): {name(row)}" for row in rows
+            if place_of(row) in there and not stands(row, there[place_of(row)], probes)]
 
 
 def told_by(stage: str, routine: str, file: str, text: str) -> tuple[str, ...]:

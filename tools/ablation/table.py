@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 from pathlib import Path
 from typing import Any, Iterable, Union
 
@@ -22,6 +23,7 @@ from .scope import Instruction
 TABLE = ROOT / "docs/ablation.json"
 SCHEMA = ROOT / "docs/formats/ablation.schema.json"
 SURVIVORS = Path(__file__).parent / "survivors.toml"
+LABEL = re.compile(r"(?:\d\d:)?[A-Za-z_]\w*(?:\+0x[0-9a-f]+|:.+)")      # an instruction of assembly, of C
 Row = dict[str, Any]
 Place = tuple[str, str, str, int]
 
