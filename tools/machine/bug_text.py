@@ -45,7 +45,7 @@ def print_about(bug: Bug) -> None:
     for number, who in enumerate(bug.who):
         say(fill("made by" if not number else "", who))
     broken = "; ".join(f"invariant {number}, {names[number]}" for number in bug.breaks)
-    say(fill("breaks", f"{broken or 'what one expects, and none of the invariants'} (docs/invariants.md)"))
+    say(fill("breaks", f"{broken or 'none of the invariants'} (docs/invariants.md)"))
     say(fill("see it", f"make diff BUG={bug.name}"))
 
 
@@ -53,9 +53,13 @@ def print_whole(bug: Bug) -> None:
     """All that bug.toml says."""
     print_about(bug)
     say(fill("look for", bug.look))
-    for emulator, shown in EMULATORS.items():
-        symptom = bug.symptoms[emulator]
-        say(fill(f"in {shown}", symptom.happens or f"not to be observed: {symptom.not_observable}"))
+    told = {shown: bug.symptoms[emulator].happens or f"not to be observed: {bug.symptoms[emulator].not_observable}"
+            for emulator, shown in EMULATORS.items()}
+    if len(set(told.values())) == 1:
+        say(fill("in both", *set(told.values())))
+    else:
+        for shown, text in told.items():
+            say(fill(f"in {shown}", text))
     for command in ("run", "bochs", *["step"] * bool(bug.walk())):
         say(fill("try it" if command == "run" else "", f"make {command} BUG={bug.name}"))
 
