@@ -55,6 +55,13 @@ CRASHES = [
           ("a triple fault", "#PF", "on CPU 1", "a reserved bit is set",
            r"likely cause: .*bit 63 \(NX\).* EFER.NXE is 0"), "page_faults.reserved_bit", options=("--cpus", "2")),
     # A panic.
+    Crash("rsp0-never-set", "01", "kernel/current.h", (("cpu_tss.rsp0 = top", "(void)top"),),
+          (r"(interrupt 0x80|#DF: double fault) in ring 3 on CPU 0\n  in a program \(rip 0x",
+           "likely cause: tss.rsp0 is 0, .*nobody has written it"),
+          "entry_faults.bad_rsp0"),
+    Crash("rsp0-of-no-stack", "01", "kernel/current.h", (("cpu_tss.rsp0 = top", "cpu_tss.rsp0 = top + 0x40000000"),),
+          ("in ring 3 on CPU 0", "likely cause: tss.rsp0 is 0xffffc000400[0-9a-f]{5}, .* no memory is mapped below it"),
+          "entry_faults.bad_rsp0"),
     Crash("syscall-without-swapgs", "03", "kernel/syscall_entry.S",
           (("                          swapgs                              /* 1. GS", "                          nop /* 1. GS"),),
           (r"on `mov +QWORD PTR gs:0x8,rsp`", "syscall_entry",

@@ -46,13 +46,13 @@ def no_fpu(scene: Scene) -> str:
 
 
 def double_fault(scene: Scene) -> str:
-    """Of the first fault nothing is known but CR2, if it was a #PF."""
+    """Of the first fault nothing is known but CR2, if it was a #PF. In ring 3 RSP is the program's, and not to blame."""
     cr2, rsp = scene.registers.get("cr2", 0), scene.registers["rsp"]
     if in_guard(cr2, scene.symbols):
         return (f"a kernel stack overflow: {cr2:#x} is in a stack's guard page, and RSP is {rsp:#x}; the #PF found no "
                 "room for its frame and became #DF")
     kind = kind_of_stack(rsp, scene.symbols)
-    if kind not in ("the boot stack", "a kernel stack") and not is_top(rsp):
+    if not scene.fault.ring and kind not in ("the boot stack", "a kernel stack") and not is_top(rsp):
         return f"an exception found no stack: RSP is {rsp:#x}, {kind}"
     return ""
 

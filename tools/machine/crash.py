@@ -12,6 +12,7 @@ from layers import ROOT
 from .address_map import AP_PAGE
 from .causes import likely
 from .descriptors import Delivery, error_code
+from .entry_faults import entry_fault
 from .instruction import Code, Instruction
 from .records import NAMES, UNKNOWN, Fault, Memory, Registers
 from .scene import Scene
@@ -72,17 +73,23 @@ class Explainer:
     def explain(self, fault: Fault, reset: bool) -> list[str]:
         """The lines for a person. After a reset they say as well why no handler was reached."""
         scene = self.scene(fault)
-        lines = [headline(fault, scene), f"  at {self.kernel.place(fault.registers['rip']) or 'no code of the kernel'}"
+        lines = [headline(fault, scene), f"  {self.whereabouts(fault)}"
                  f" (rip {fault.registers['rip']:#x}, rsp {fault.registers['rsp']:#x}{gs_base(fault.registers)})"]
         if fault.error or fault.vector == PAGE_FAULT and fault.error is not None:
             lines.append(f"  error code {fault.error:#x}: {error_code(fault.vector, fault.error)}" + address_of(fault))
         problems, others = self.undelivered(fault) if reset else ([], [])
         ordinary = fault.ring == 3 or fault.vector not in (UNKNOWN, *NAMES)
-        cause = likely(scene)
-        if reset and ordinary and problems:
+        cause = entry_fault(scene)
+        if not cause and not (reset and ordinary and problems):
+            cause = likely(scene)
+        elif not cause:
             cause = f"what {fault.name} of ring {fault.ring} needs is not there"
         lines.append(f"  likely cause: {cause or 'not known; nothing of what is seen says more'}")
         return lines + problems + others
+
+    def whereabouts(self, fault: Fault) -> str:
+        name = self.kernel.place(fault.registers["rip"])
+        return f"at {name}" if name else "in a program" if fault.ring == 3 else "at no code of the kernel"
 
     def undelivered(self, fault: Fault) -> tuple[list[str], list[str]]:
         """Why it could not be delivered; and, where that cannot be seen, what the attempts have led to."""
@@ -106,8 +113,8 @@ def headline(fault: Fault, scene: Scene) -> str:
     if fault.vector == UNKNOWN:
         return f"an exception{cpu} in ring {fault.ring}{on}"
     error = f"({fault.error:#x})" if fault.error else ""
-    meaning = NAMES[fault.vector][1] if fault.vector in NAMES else "no exception of the CPU's"
-    return f"{fault.name}{error}{on}: {meaning} in ring {fault.ring}{cpu}"
+    meaning = f": {NAMES[fault.vector][1]}" if fault.vector in NAMES else ""
+    return f"{fault.name}{error}{on}{meaning} in ring {fault.ring}{cpu}"
 
 
 def address_of(fault: Fault) -> str:

@@ -36,6 +36,7 @@ class Fault:
     cpu: Union[int, None] = None
     nested: list[tuple[int, Union[int, None]]] = field(default_factory=list)
     words: list[str] = field(default_factory=list)      # what the emulator said of it
+    struck: Union[int, None] = None                     # the address of the first #PF among `nested`
 
     @property
     def name(self) -> str:
@@ -109,6 +110,8 @@ def qemu_faults(log: str) -> list[Fault]:
         fault = Fault(vector, error, qemu_registers(match[4]))
         if found and (raised and raised[-1][0] != FIRST or unmoved(found[-1].registers, fault.registers)):
             found[-1].nested.append((vector, error))
+            if vector == VECTORS["#PF"] and found[-1].struck is None:
+                found[-1].struck = fault.registers.get("cr2")
         else:
             found.append(fault)
     if found:
