@@ -76,7 +76,7 @@ def qemu_registers(text: str) -> Registers:
     for name, selector, base in re.findall(r"^([CDEFGS]S|TR|LDT) *=([0-9a-f]+) ([0-9a-f]+)", text, re.MULTILINE):
         found[name.lower()] = int(selector, 16)
         found[f"{name.lower()}_base"] = int(base, 16)
-    for name, base, limit in re.findall(r"^(GDT|IDT)= +([0-9a-f]+) ([0-9a-f]+)", text, re.MULTILINE):
+    for name, base, limit in re.findall(r"^(GDT|IDT|TR) *=\w* +([0-9a-f]+) ([0-9a-f]+)", text, re.MULTILINE):
         found[f"{name.lower()}_base"], found[f"{name.lower()}_limit"] = int(base, 16), int(limit, 16)
     return found
 
