@@ -80,6 +80,12 @@ CRASHES = [
     Crash("sysret-to-no-address", "04", "kernel/user_return.c", (),
           (r"#GP on `sysretq?`", "likely cause: `sysretq` to RCX = 0x800000000000, which is not canonical.*CVE-2012-0217"),
           "protection_faults.sysret", ("bochs",), modules=("edge attack",)),
+    Crash("int3-left-in-the-code", "04", "kernel/switch.S", (("popfq", "int3"),),
+          (r"#BP on `int3`: breakpoint in ring 0", r"at switch_stacks.step4\+0x0 \S+/kernel/switch.S:31 .*rip 0x\w+, behind it",
+           "likely cause: an INT3 of a debugger's, or one left in the code"), "causes.trap"),
+    Crash("int1-left-in-the-code", *in_main("01", '__asm__ volatile(".byte 0xf1");'),
+          (r"#DB on `(int1|icebp)`: debug in ring 0", r"at kernel_main\+0x\w+ \S+/kernel/main.c:\d+ .*, behind it",
+           "likely cause: an INT1 .*left in the code"), "causes.trap", ("bochs",)),      # QEMU 7.2 says #UD
     Crash("call-of-null", *in_main("05", "void (*volatile nothing)(void) = NULL; nothing();"),
           (r"#PF\(0x10\): page fault in ring 0 on CPU 0", "instruction fetch, by ring 0, no page",
            r"likely cause: a call or jump through a null pointer"), "page_faults.fetch"),

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from .address_map import in_guard, is_top, kind_of_stack
+from .instruction import TRAPS
 from .page_faults import page_fault
 from .protection_faults import protection
 from .scene import Scene
@@ -17,7 +18,7 @@ CR0_EM, CR0_TS, CR4_OSFXSR, CR4_FSGSBASE, EFER_SCE = 1 << 2, 1 << 3, 1 << 9, 1 <
 def likely(scene: Scene) -> str:
     """The cause in one sentence; empty if nothing can be concluded."""
     rules = {14: page_fault, 13: protection, 12: protection, 11: protection, 10: protection, 6: invalid_opcode,
-             7: no_fpu, 8: double_fault, 0: divide, 1: debug, 2: nmi, 18: machine_check}
+             7: no_fpu, 8: double_fault, 0: divide, 1: debug, 2: nmi, 3: trap, 4: trap, 18: machine_check}
     return rules[scene.fault.vector](scene) if scene.fault.vector in rules else ""
 
 
@@ -65,7 +66,17 @@ def divide(scene: Scene) -> str:
     return f"`{scene.instruction.text}` with {operand} = {value:#x}"
 
 
+def trap(scene: Scene) -> str:
+    """An instruction that raises its vector on purpose."""
+    text, vector = scene.instruction.text, scene.fault.vector
+    if text not in TRAPS[vector]:
+        return ""
+    return f"an INT{vector} of a debugger's, or one left in the code"
+
+
 def debug(scene: Scene) -> str:
+    if scene.instruction.text in TRAPS[1]:
+        return trap(scene)
     return "TF is set, or a breakpoint register matches, in ring 0" if not scene.fault.ring else ""
 
 

@@ -13,7 +13,7 @@ from .address_map import AP_PAGE
 from .causes import likely
 from .descriptors import Delivery, error_code
 from .entry_faults import entry_fault
-from .instruction import Code, Instruction
+from .instruction import TRAPS, Code, Instruction
 from .records import NAMES, UNKNOWN, Fault, Memory, Registers
 from .scene import Scene
 from .symbols import Symbols
@@ -65,7 +65,9 @@ class Explainer:
         code = self.kernel.code
         known = self.kernel.is_code(rip)
         instruction = code.at(rip) if known else Instruction(rip, "")
-        before = code.before(rip, self.kernel.function(rip)[1]) if known else Instruction(rip, "")
+        before = code.before(rip, self.kernel.function(rip - 1)[1]) if known else Instruction(rip, "")
+        if before.text in TRAPS.get(fault.vector, ()) and instruction.text != before.text:
+            instruction = before        # QEMU's log has the RIP of the trap itself, all others the one behind it
         return Scene(fault, instruction, before, self.kernel.symbols,
                      lambda address: self.kernel.place(address) if self.kernel.is_code(address) else "",
                      self.memory, self.physical)
@@ -73,8 +75,9 @@ class Explainer:
     def explain(self, fault: Fault, reset: bool) -> list[str]:
         """The lines for a person. After a reset they say as well why no handler was reached."""
         scene = self.scene(fault)
-        lines = [headline(fault, scene), f"  {self.whereabouts(fault)}"
-                 f" (rip {fault.registers['rip']:#x}, rsp {fault.registers['rsp']:#x}{gs_base(fault.registers)})"]
+        behind = ", behind it" if scene.instruction.address != fault.registers["rip"] else ""
+        lines = [headline(fault, scene), f"  {self.whereabouts(scene)}"
+                 f" (rip {fault.registers['rip']:#x}{behind}, rsp {fault.registers['rsp']:#x}{gs_base(fault.registers)})"]
         if fault.error or fault.vector == PAGE_FAULT and fault.error is not None:
             lines.append(f"  error code {fault.error:#x}: {error_code(fault.vector, fault.error)}" + address_of(fault))
         problems, others = self.undelivered(fault) if reset else ([], [])
@@ -87,9 +90,9 @@ class Explainer:
         lines.append(f"  likely cause: {cause or 'not known; nothing of what is seen says more'}")
         return lines + problems + others
 
-    def whereabouts(self, fault: Fault) -> str:
-        name = self.kernel.place(fault.registers["rip"])
-        return f"at {name}" if name else "in a program" if fault.ring == 3 else "at no code of the kernel"
+    def whereabouts(self, scene: Scene) -> str:
+        name = self.kernel.place(scene.instruction.address)
+        return f"at {name}" if name else "in a program" if scene.fault.ring == 3 else "at no code of the kernel"
 
     def undelivered(self, fault: Fault) -> tuple[list[str], list[str]]:
         """Why it could not be delivered; and, where that cannot be seen, what the attempts have led to."""

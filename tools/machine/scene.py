@@ -16,7 +16,7 @@ class Scene:
 
     fault: Fault
     instruction: Instruction
-    before: Instruction                 # the one above it
+    before: Instruction                 # the one above RIP
     symbols: dict[str, int]
     name_of: Callable[[int], str]       # 'function+0x10 file:line'; empty if it is no address of code
     memory: Memory
