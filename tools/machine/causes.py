@@ -6,7 +6,7 @@
 # Source: SDM 3A, "Exception and Interrupt Reference".
 from __future__ import annotations
 
-from .address_map import in_guard, is_top, kind_of_stack
+from .address_map import USER_TOP, in_guard, is_top, kind_of_stack
 from .instruction import TRAPS
 from .page_faults import page_fault
 from .protection_faults import protection
@@ -19,7 +19,16 @@ def likely(scene: Scene) -> str:
     """The cause in one sentence; empty if nothing can be concluded."""
     rules = {14: page_fault, 13: protection, 12: protection, 11: protection, 10: protection, 6: invalid_opcode,
              7: no_fpu, 8: double_fault, 0: divide, 1: debug, 2: nmi, 3: trap, 4: trap, 18: machine_check}
-    return rules[scene.fault.vector](scene) if scene.fault.vector in rules else ""
+    return syscall_target(scene) or (rules[scene.fault.vector](scene) if scene.fault.vector in rules else "")
+
+
+def syscall_target(scene: Scene) -> str:
+    """SYSCALL has left the program's RSP, put its RIP into RCX and its RFLAGS, whose bit 1 is always 1, into R11."""
+    rip, rsp, rcx, r11 = (scene.registers.get(name, USER_TOP) for name in ("rip", "rsp", "rcx", "r11"))
+    if scene.fault.ring or scene.instruction.text or max(rsp, rcx) >= USER_TOP or r11 >= 1 << 22 or not r11 & 2:
+        return ""
+    why = "no code of the kernel is there" if rip else "nobody has written it on this CPU"
+    return f"SYSCALL went to IA32_LSTAR (from 32-bit code to IA32_CSTAR), which is {rip:#x}: {why}"
 
 
 def invalid_opcode(scene: Scene) -> str:
