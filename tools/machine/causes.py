@@ -56,7 +56,7 @@ def no_fpu(scene: Scene) -> str:
 
 
 def double_fault(scene: Scene) -> str:
-    """Of the first fault nothing is known but CR2, if it was a #PF. In ring 3 RSP is the program's, and not to blame."""
+    """Of the first fault nothing is known but CR2, if it was a #PF. In ring 3 RSP is the program's, and right."""
     cr2, rsp = scene.registers.get("cr2", 0), scene.registers["rsp"]
     if in_guard(cr2, scene.symbols):
         return (f"a kernel stack overflow: {cr2:#x} is in a stack's guard page, and RSP is {rsp:#x}; the #PF found no "

@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Union
 
@@ -70,14 +71,24 @@ class Explainer:
             instruction = before        # QEMU's log has the RIP of the trap itself, all others the one behind it
         return Scene(fault, instruction, before, self.kernel.symbols,
                      lambda address: self.kernel.place(address) if self.kernel.is_code(address) else "",
-                     self.memory, self.physical)
+                     self.memory, self.physical, self.framed(fault))
+
+    def framed(self, fault: Fault) -> str:
+        """'kernel_main (called at kernel_start+0xe boot.S:140)': the function whose frame RBP is of. The backtrace has
+        the return address of its call, not of the calls that it made itself."""
+        after = next(iter(fault.backtrace[1:]), 0)
+        if not self.kernel.is_code(after):
+            return ""
+        call = self.kernel.code.before(after, self.kernel.function(after - 1)[1])
+        name = re.search(r"<([\w.]+)>", call.text)
+        return f"{name[1] if name else 'a function'} (called at {self.kernel.place(call.address)})"
 
     def explain(self, fault: Fault, reset: bool) -> list[str]:
         """The lines for a person. After a reset they say as well why no handler was reached."""
         scene = self.scene(fault)
         behind = ", behind it" if scene.instruction.address != fault.registers["rip"] else ""
-        lines = [headline(fault, scene), f"  {self.whereabouts(scene)}"
-                 f" (rip {fault.registers['rip']:#x}{behind}, rsp {fault.registers['rsp']:#x}{gs_base(fault.registers)})"]
+        lines = [headline(fault, scene), f"  {self.whereabouts(scene)} (rip {fault.registers['rip']:#x}{behind},"
+                 f" rsp {fault.registers['rsp']:#x}{gs_base(fault.registers)})"]
         if fault.error or fault.vector == PAGE_FAULT and fault.error is not None:
             lines.append(f"  error code {fault.error:#x}: {error_code(fault.vector, fault.error)}" + address_of(fault))
         problems, others = self.undelivered(fault) if reset else ([], [])
@@ -134,7 +145,7 @@ def find_record(faults: list[Fault], reported: Fault) -> Union[Fault, None]:
     for fault in reversed(faults):
         same = fault.vector == reported.vector or any(vector == reported.vector for vector, _ in fault.nested)
         if same and fault.registers["rip"] == reported.registers["rip"]:
-            fault.cpu = reported.cpu
+            fault.cpu, fault.backtrace = reported.cpu, reported.backtrace
             return fault
     return None
 

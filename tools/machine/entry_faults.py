@@ -55,7 +55,7 @@ def short_tss(scene: Scene) -> str:
     if limit is not None and limit >= WHOLE:
         return ""
     seen = f"is {limit:#x}" if limit is not None else "is too small"
-    return (f"the TSS ends before rsp0 (its bytes 4 to 11) or an IST stack (from 0x24 on): the limit in its descriptor, "
+    return ("the TSS ends before rsp0 (its bytes 4 to 11) or an IST stack (from 0x24 on): the limit in its descriptor, "
             f"selector {error & ~7:#x}, {seen} and must be {WHOLE:#x} at least")
 
 

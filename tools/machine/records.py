@@ -36,6 +36,7 @@ class Fault:
     cpu: Union[int, None] = None
     nested: list[tuple[int, Union[int, None]]] = field(default_factory=list)
     words: list[str] = field(default_factory=list)      # what the emulator said of it
+    backtrace: list[int] = field(default_factory=list)  # of the kernel's report: RIP, and then return addresses
     struck: Union[int, None] = None                     # the address of the first #PF among `nested`
 
     @property
@@ -182,4 +183,5 @@ def panic_fault(report: str) -> Union[Fault, None]:
         registers.setdefault(name, int(value, 16))
     vector = VECTORS[found[2]]
     error = registers.pop("error", None)
-    return Fault(vector, error if vector in WITH_ERROR_CODE else None, registers, int(found[1]))
+    backtrace = [int(address, 16) for address in re.findall(r"^ +0x([0-9a-f]{16})", found[3], re.MULTILINE)]
+    return Fault(vector, error if vector in WITH_ERROR_CODE else None, registers, int(found[1]), backtrace=backtrace)
