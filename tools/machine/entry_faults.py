@@ -37,7 +37,10 @@ def struck_at(fault: Fault) -> tuple[Union[int, None], Union[int, None]]:
 
 
 def no_task_register(scene: Scene) -> str:
-    """After a reset TR is 0, and so is its base. Bochs does not show it, but where the CPU read tells as much."""
+    """After a reset TR is 0, and so is its base. Bochs does not show it, but where the CPU read tells as much. A kernel
+    that could report a #DF has a TSS."""
+    if scene.fault.vector == DOUBLE_FAULT:
+        return ""
     address, error = struck_at(scene.fault)
     if scene.registers.get("tr") or address is None or not RSP0 <= address <= WHOLE or (error or 0) & WRITE:
         return ""
