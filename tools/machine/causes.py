@@ -6,7 +6,8 @@
 # Source: SDM 3A, "Exception and Interrupt Reference".
 from __future__ import annotations
 
-from .address_map import in_guard, is_top, kind_of_stack
+from .address_map import USER_TOP, in_guard, is_top, kind_of_stack
+from .instruction import TRAPS
 from .page_faults import page_fault
 from .protection_faults import protection
 from .scene import Scene
@@ -17,8 +18,17 @@ CR0_EM, CR0_TS, CR4_OSFXSR, CR4_FSGSBASE, EFER_SCE = 1 << 2, 1 << 3, 1 << 9, 1 <
 def likely(scene: Scene) -> str:
     """The cause in one sentence; empty if nothing can be concluded."""
     rules = {14: page_fault, 13: protection, 12: protection, 11: protection, 10: protection, 6: invalid_opcode,
-             7: no_fpu, 8: double_fault, 0: divide, 1: debug, 2: nmi, 18: machine_check}
-    return rules[scene.fault.vector](scene) if scene.fault.vector in rules else ""
+             7: no_fpu, 8: double_fault, 0: divide, 1: debug, 2: nmi, 3: trap, 4: trap, 18: machine_check}
+    return syscall_target(scene) or (rules[scene.fault.vector](scene) if scene.fault.vector in rules else "")
+
+
+def syscall_target(scene: Scene) -> str:
+    """SYSCALL has left the program's RSP, put its RIP into RCX and its RFLAGS, whose bit 1 is always 1, into R11."""
+    rip, rsp, rcx, r11 = (scene.registers.get(name, USER_TOP) for name in ("rip", "rsp", "rcx", "r11"))
+    if scene.fault.ring or scene.instruction.text or max(rsp, rcx) >= USER_TOP or r11 >= 1 << 22 or not r11 & 2:
+        return ""
+    why = "no code of the kernel is there" if rip else "nobody has written it on this CPU"
+    return f"SYSCALL went to IA32_LSTAR (from 32-bit code to IA32_CSTAR), which is {rip:#x}: {why}"
 
 
 def invalid_opcode(scene: Scene) -> str:
@@ -46,13 +56,13 @@ def no_fpu(scene: Scene) -> str:
 
 
 def double_fault(scene: Scene) -> str:
-    """Of the first fault nothing is known but CR2, if it was a #PF."""
+    """Of the first fault nothing is known but CR2, if it was a #PF. In ring 3 RSP is the program's, and right."""
     cr2, rsp = scene.registers.get("cr2", 0), scene.registers["rsp"]
     if in_guard(cr2, scene.symbols):
         return (f"a kernel stack overflow: {cr2:#x} is in a stack's guard page, and RSP is {rsp:#x}; the #PF found no "
                 "room for its frame and became #DF")
     kind = kind_of_stack(rsp, scene.symbols)
-    if kind not in ("the boot stack", "a kernel stack") and not is_top(rsp):
+    if not scene.fault.ring and kind not in ("the boot stack", "a kernel stack") and not is_top(rsp):
         return f"an exception found no stack: RSP is {rsp:#x}, {kind}"
     return ""
 
@@ -65,7 +75,17 @@ def divide(scene: Scene) -> str:
     return f"`{scene.instruction.text}` with {operand} = {value:#x}"
 
 
+def trap(scene: Scene) -> str:
+    """An instruction that raises its vector on purpose."""
+    text, vector = scene.instruction.text, scene.fault.vector
+    if text not in TRAPS[vector]:
+        return ""
+    return f"an INT{vector} of a debugger's, or one left in the code"
+
+
 def debug(scene: Scene) -> str:
+    if scene.instruction.text in TRAPS[1]:
+        return trap(scene)
     return "TF is set, or a breakpoint register matches, in ring 0" if not scene.fault.ring else ""
 
 

@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Union
 
@@ -12,7 +13,8 @@ from layers import ROOT
 from .address_map import AP_PAGE
 from .causes import likely
 from .descriptors import Delivery, error_code
-from .instruction import Code, Instruction
+from .entry_faults import entry_fault
+from .instruction import TRAPS, Code, Instruction
 from .records import NAMES, UNKNOWN, Fault, Memory, Registers
 from .scene import Scene
 from .symbols import Symbols
@@ -64,25 +66,44 @@ class Explainer:
         code = self.kernel.code
         known = self.kernel.is_code(rip)
         instruction = code.at(rip) if known else Instruction(rip, "")
-        before = code.before(rip, self.kernel.function(rip)[1]) if known else Instruction(rip, "")
+        before = code.before(rip, self.kernel.function(rip - 1)[1]) if known else Instruction(rip, "")
+        if before.text in TRAPS.get(fault.vector, ()) and instruction.text != before.text:
+            instruction = before        # QEMU's log has the RIP of the trap itself, all others the one behind it
         return Scene(fault, instruction, before, self.kernel.symbols,
                      lambda address: self.kernel.place(address) if self.kernel.is_code(address) else "",
-                     self.memory, self.physical)
+                     self.memory, self.physical, self.framed(fault))
+
+    def framed(self, fault: Fault) -> str:
+        """'kernel_main (called at kernel_start+0xe boot.S:140)': the function whose frame RBP is of. The backtrace has
+        the return address of its call, not of the calls that it made itself."""
+        after = next(iter(fault.backtrace[1:]), 0)
+        if not self.kernel.is_code(after):
+            return ""
+        call = self.kernel.code.before(after, self.kernel.function(after - 1)[1])
+        name = re.search(r"<([\w.]+)>", call.text)
+        return f"{name[1] if name else 'a function'} (called at {self.kernel.place(call.address)})"
 
     def explain(self, fault: Fault, reset: bool) -> list[str]:
         """The lines for a person. After a reset they say as well why no handler was reached."""
         scene = self.scene(fault)
-        lines = [headline(fault, scene), f"  at {self.kernel.place(fault.registers['rip']) or 'no code of the kernel'}"
-                 f" (rip {fault.registers['rip']:#x}, rsp {fault.registers['rsp']:#x}{gs_base(fault.registers)})"]
+        behind = ", behind it" if scene.instruction.address != fault.registers["rip"] else ""
+        lines = [headline(fault, scene), f"  {self.whereabouts(scene)} (rip {fault.registers['rip']:#x}{behind},"
+                 f" rsp {fault.registers['rsp']:#x}{gs_base(fault.registers)})"]
         if fault.error or fault.vector == PAGE_FAULT and fault.error is not None:
             lines.append(f"  error code {fault.error:#x}: {error_code(fault.vector, fault.error)}" + address_of(fault))
         problems, others = self.undelivered(fault) if reset else ([], [])
         ordinary = fault.ring == 3 or fault.vector not in (UNKNOWN, *NAMES)
-        cause = likely(scene)
-        if reset and ordinary and problems:
+        cause = entry_fault(scene)
+        if not cause and not (reset and ordinary and problems):
+            cause = likely(scene)
+        elif not cause:
             cause = f"what {fault.name} of ring {fault.ring} needs is not there"
         lines.append(f"  likely cause: {cause or 'not known; nothing of what is seen says more'}")
         return lines + problems + others
+
+    def whereabouts(self, scene: Scene) -> str:
+        name = self.kernel.place(scene.instruction.address)
+        return f"at {name}" if name else "in a program" if scene.fault.ring == 3 else "at no code of the kernel"
 
     def undelivered(self, fault: Fault) -> tuple[list[str], list[str]]:
         """Why it could not be delivered; and, where that cannot be seen, what the attempts have led to."""
@@ -106,8 +127,8 @@ def headline(fault: Fault, scene: Scene) -> str:
     if fault.vector == UNKNOWN:
         return f"an exception{cpu} in ring {fault.ring}{on}"
     error = f"({fault.error:#x})" if fault.error else ""
-    meaning = NAMES[fault.vector][1] if fault.vector in NAMES else "no exception of the CPU's"
-    return f"{fault.name}{error}{on}: {meaning} in ring {fault.ring}{cpu}"
+    meaning = f": {NAMES[fault.vector][1]}" if fault.vector in NAMES else ""
+    return f"{fault.name}{error}{on}{meaning} in ring {fault.ring}{cpu}"
 
 
 def address_of(fault: Fault) -> str:
@@ -124,7 +145,7 @@ def find_record(faults: list[Fault], reported: Fault) -> Union[Fault, None]:
     for fault in reversed(faults):
         same = fault.vector == reported.vector or any(vector == reported.vector for vector, _ in fault.nested)
         if same and fault.registers["rip"] == reported.registers["rip"]:
-            fault.cpu = reported.cpu
+            fault.cpu, fault.backtrace = reported.cpu, reported.backtrace
             return fault
     return None
 

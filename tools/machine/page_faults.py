@@ -63,7 +63,7 @@ def fetch(scene: Scene) -> str:
         return (f"CR3 was loaded with {registers['cr3']:#x}, and those page tables do not map the code that executes: "
                 "not a page table, or one without the kernel's half")
     if rip < PAGE_SIZE:
-        return f"a call or jump through a null pointer{came_from(scene)}"
+        return f"a call, jump or ret to address 0{came_from(scene)}"
     if error & PRESENT and not error & USER and rip < USER_TOP:
         return f"SMEP: ring 0 jumped to code of a program's ({rip:#x}){came_from(scene)}"
     if error & PRESENT:
@@ -72,10 +72,12 @@ def fetch(scene: Scene) -> str:
 
 
 def came_from(scene: Scene) -> str:
-    """Who called, if the word on top of the stack is a return address."""
+    """Who called, if the word on top of the stack is a return address. Where the stack is gone, whose frame it was."""
     caller = scene.read(scene.registers["rsp"])
     name = scene.name_of(caller - 1) if caller else ""
-    return f"; the word on top of the stack is a return address: {name}" if name else ""
+    if name:
+        return f"; the word on top of the stack is a return address: {name}"
+    return f"; it was in {scene.framed} or in what that has called" if scene.framed else ""
 
 
 def overflow(scene: Scene) -> str:

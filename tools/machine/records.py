@@ -36,6 +36,8 @@ class Fault:
     cpu: Union[int, None] = None
     nested: list[tuple[int, Union[int, None]]] = field(default_factory=list)
     words: list[str] = field(default_factory=list)      # what the emulator said of it
+    backtrace: list[int] = field(default_factory=list)  # of the kernel's report: RIP, and then return addresses
+    struck: Union[int, None] = None                     # the address of the first #PF among `nested`
 
     @property
     def name(self) -> str:
@@ -75,7 +77,7 @@ def qemu_registers(text: str) -> Registers:
     for name, selector, base in re.findall(r"^([CDEFGS]S|TR|LDT) *=([0-9a-f]+) ([0-9a-f]+)", text, re.MULTILINE):
         found[name.lower()] = int(selector, 16)
         found[f"{name.lower()}_base"] = int(base, 16)
-    for name, base, limit in re.findall(r"^(GDT|IDT)= +([0-9a-f]+) ([0-9a-f]+)", text, re.MULTILINE):
+    for name, base, limit in re.findall(r"^(GDT|IDT|TR) *=\w* +([0-9a-f]+) ([0-9a-f]+)", text, re.MULTILINE):
         found[f"{name.lower()}_base"], found[f"{name.lower()}_limit"] = int(base, 16), int(limit, 16)
     return found
 
@@ -109,6 +111,8 @@ def qemu_faults(log: str) -> list[Fault]:
         fault = Fault(vector, error, qemu_registers(match[4]))
         if found and (raised and raised[-1][0] != FIRST or unmoved(found[-1].registers, fault.registers)):
             found[-1].nested.append((vector, error))
+            if vector == VECTORS["#PF"] and found[-1].struck is None:
+                found[-1].struck = fault.registers.get("cr2")
         else:
             found.append(fault)
     if found:
@@ -179,4 +183,5 @@ def panic_fault(report: str) -> Union[Fault, None]:
         registers.setdefault(name, int(value, 16))
     vector = VECTORS[found[2]]
     error = registers.pop("error", None)
-    return Fault(vector, error if vector in WITH_ERROR_CODE else None, registers, int(found[1]))
+    backtrace = [int(address, 16) for address in re.findall(r"^ +0x([0-9a-f]{16})", found[3], re.MULTILINE)]
+    return Fault(vector, error if vector in WITH_ERROR_CODE else None, registers, int(found[1]), backtrace=backtrace)

@@ -16,11 +16,12 @@ class Scene:
 
     fault: Fault
     instruction: Instruction
-    before: Instruction                 # the one above it
+    before: Instruction                 # the one above RIP
     symbols: dict[str, int]
     name_of: Callable[[int], str]       # 'function+0x10 file:line'; empty if it is no address of code
     memory: Memory
     physical: Memory
+    framed: str = ""                    # the function whose frame RBP is of, as the kernel's backtrace tells
 
     @property
     def registers(self) -> Registers:
