@@ -1,6 +1,7 @@
 /* freestanding: fills every register that a program can see with changing patterns and looks whether they are
  * all kept: over the timer's preemption (a long loop without system calls) and over system calls.
- * soak [MILLISECONDS]. Several copies and CPUs at once make it a test of the task switch. */
+ * The selectors are not among them: those of DS and ES are not kept. soak [MILLISECONDS]. Several copies and CPUs at
+ * once make it a test of the task switch. */
 /* SPDX-License-Identifier: MIT */
 #include <freestanding.h>
 
@@ -27,7 +28,7 @@ struct registers {
     uint64_t general[GENERAL];
     uint64_t flags, x87_value, fs_word, gs_word;
     uint32_t mxcsr;
-    uint16_t x87_control, ds, es;
+    uint16_t x87_control;
 } __attribute__((aligned(16)));
 
 /* Known to the assembly by name: while the patterns are in place no register can hold an address. */
@@ -43,8 +44,6 @@ extern const char after_syscall[];
 #define GS_WORD_OFFSET     "408"
 #define MXCSR_OFFSET       "416"
 #define X87_CONTROL_OFFSET "420"
-#define DS_OFFSET          "422"
-#define ES_OFFSET          "424"
 _Static_assert(offsetof(struct registers, general) == 256, "GENERAL_OFFSET");
 _Static_assert(offsetof(struct registers, flags) == 384, "FLAGS_OFFSET");
 _Static_assert(offsetof(struct registers, x87_value) == 392, "X87_VALUE_OFFSET");
@@ -52,8 +51,6 @@ _Static_assert(offsetof(struct registers, fs_word) == 400, "FS_WORD_OFFSET");
 _Static_assert(offsetof(struct registers, gs_word) == 408, "GS_WORD_OFFSET");
 _Static_assert(offsetof(struct registers, mxcsr) == 416, "MXCSR_OFFSET");
 _Static_assert(offsetof(struct registers, x87_control) == 420, "X87_CONTROL_OFFSET");
-_Static_assert(offsetof(struct registers, ds) == 422, "DS_OFFSET");
-_Static_assert(offsetof(struct registers, es) == 424, "ES_OFFSET");
 
 #define LOAD(index, name)  "mov " name ", [rip + before + " GENERAL_OFFSET " + 8 * " #index "]\n"
 #define STORE(index, name) "mov [rip + after + " GENERAL_OFFSET " + 8 * " #index "], " name "\n"
@@ -72,8 +69,6 @@ _Static_assert(offsetof(struct registers, es) == 424, "ES_OFFSET");
             "fldcw [rip + before + " X87_CONTROL_OFFSET "]\n"                                                  \
             "fld qword ptr [rip + before + " X87_VALUE_OFFSET "]\n"                                            \
             XMM_REGISTERS(LOAD_XMM)                                                                            \
-            "mov ds, [rip + before + " DS_OFFSET "]\n"                                                         \
-            "mov es, [rip + before + " ES_OFFSET "]\n"                                                         \
             "push qword ptr [rip + before + " FLAGS_OFFSET "]\n"                                               \
             "popfq\n"                                                                                          \
             GENERAL_REGISTERS(LOAD)                                                                            \
@@ -84,8 +79,6 @@ _Static_assert(offsetof(struct registers, es) == 424, "ES_OFFSET");
             "pop qword ptr [rip + after + " FLAGS_OFFSET "]\n"                                                 \
             "push 2\n"                                                                                         \
             "popfq\n"                                                                                          \
-            "mov [rip + after + " DS_OFFSET "], ds\n"                                                          \
-            "mov [rip + after + " ES_OFFSET "], es\n"                                                          \
             XMM_REGISTERS(STORE_XMM)                                                                           \
             "fstp qword ptr [rip + after + " X87_VALUE_OFFSET "]\n"                                            \
             "fnstcw [rip + after + " X87_CONTROL_OFFSET "]\n"                                                  \
@@ -146,8 +139,6 @@ static bool same_after(const char *what) {
     all &= same("rflags", before.flags, after.flags);
     all &= same("the x87 stack's top", before.x87_value, after.x87_value);
     all &= same("the x87 control word", before.x87_control, after.x87_control);
-    all &= same("ds", before.ds, after.ds);
-    all &= same("es", before.es, after.es);
     all &= same("mxcsr", before.mxcsr, after.mxcsr);
     all &= same("the word at the FS base", before.fs_word, after.fs_word);
     all &= same("the word at the GS base", before.gs_word, after.gs_word);
