@@ -34,6 +34,8 @@ NEEDS = {
     "compiler-rt": (lambda: files("/usr/lib*/llvm*/lib/clang/*/lib/*/libclang_rt.fuzzer*.a",
                                   "/usr/lib*/clang/*/lib/*/libclang_rt.fuzzer*.a"), "libclang-rt-dev"),
     "llvm": (lambda: command("llvm-nm"), "llvm"),
+    "clang-format": (lambda: command("clang-format"), "clang-format"),
+    "boost": (lambda: files("/usr/lib*/*/libboost_context*", "/usr/lib*/libboost_context*"), "libboost-context-dev"),
     "clangd": (lambda: command("clangd"), "clangd"),
     "gdb": (lambda: command("gdb"), "gdb"),
     "musl": (lambda: command("musl-gcc"), "musl-tools"),

@@ -20,7 +20,8 @@ from harness import ROOT, path_without
 
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else shutil.which("python3")
 MANAGERS = ("apt-get", "dnf", "pacman", "brew")
-HAS_ALL = pytest.mark.needs("bochs", "clang", "llvm", "clangd", "musl", "cloc", "git", "gdb", "ovmf", "grub-efi")
+HAS_ALL = pytest.mark.needs("bochs", "clang", "llvm", "clangd", "musl", "cloc", "git", "gdb", "ovmf", "grub-efi",
+                            "clang-format", "boost", "spin", "compiler-rt")
 ESSENTIAL = {"build", "gcc", "run", "bochs", "step", "doctor"}
 
 
@@ -210,6 +211,7 @@ FAKES = {
 WITHOUT = ("gdb", "musl-gcc", "clang", "clang-format")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", FAKES)
 def test_a_tool_that_cannot(patient, name):
     program, script, state, words = FAKES[name]

@@ -21,7 +21,7 @@ def entry_fault(scene: Scene) -> str:
     """The cause in one sentence; empty if it was not on the way from ring 3 to ring 0, or the TSS is not to blame."""
     if scene.fault.ring != 3:
         return ""
-    return next(filter(None, (rule(scene) for rule in (no_task_register, short_tss, bad_rsp0))), "")
+    return next(filter(None, (rule(scene) for rule in (no_task_register, short_tss, bad_rsp0, bad_table))), "")
 
 
 def struck_at(fault: Fault) -> tuple[Union[int, None], Union[int, None]]:
@@ -76,3 +76,12 @@ def bad_rsp0(scene: Scene) -> str:
                 "it, or TR names the TSS of another CPU")
     return (f"tss.rsp0 is {rsp0:#x}, {kind_of_stack(rsp0, scene.symbols)}, and an entry from ring 3 pushes its frame "
             "there: no memory is mapped below it")
+
+
+def bad_table(scene: Scene) -> str:
+    """What the CPU reads between the interrupt and the handler's first instruction are tables of the kernel's."""
+    address, error = struck_at(scene.fault)
+    if address is None or error is None or error & WRITE:
+        return ""
+    return (f"the CPU itself read at {address:#x} on the way to the handler, where no page is: the base of the TSS (rsp0 "
+            "is at its byte 4), of the GDT or of the IDT is wrong")
