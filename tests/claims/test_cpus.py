@@ -253,6 +253,11 @@ def test_a_task_is_buried_once(broken):
     held_up = variant(
         f"held-up{'-broken' * broken}", "05", "kernel/sched.c", (NOTED, NOTES + noted), (BURIAL, HELD_UP + burial),
         ("static struct run_queue *this_queue(void)", "static bool left_program;\nstatic struct run_queue *this_queue(void)"))
-    result = attempt("05", ["spread copies=6"], "--cpus", "2", *on_top(held_up))
+    # On a busy host the two CPUs may not meet in a run.
+    assert any(buried_wrongly(held_up) for _ in range(5 if broken else 1)) is broken
+
+
+def buried_wrongly(layer_on_top) -> bool:
+    result = attempt("05", ["spread copies=6"], "--cpus", "2", *on_top(layer_on_top))
     ended = [task.number for task in result.tasks]
-    assert (result.code == 0 and len(ended) == len(set(ended)) == 6) is not broken
+    return not (result.code == 0 and len(ended) == len(set(ended)) == 6)
