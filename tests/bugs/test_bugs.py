@@ -16,7 +16,7 @@ from machine.bugs import EMULATORS, Bug, judge, judge_sound, load_bugs
 
 pytestmark = pytest.mark.needs("qemu", "grub")
 BUGS = load_bugs()
-# What every stage leads to is looked at in each run; the others when there is time.
+# The mistakes to which the stages lead.
 CORE = ("global-scratch", "df-through-the-switch", "ac-through-the-switch", "sysret-unchecked")
 every_bug = pytest.mark.parametrize("bug", [
     pytest.param(bug, id=bug.name, marks=() if bug.name in CORE else pytest.mark.heavy) for bug in BUGS])

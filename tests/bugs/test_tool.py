@@ -58,7 +58,8 @@ def test_all_about_one():
     (["no-such-bug"], "there is no bug 'no-such-bug'.*make bugs lists all"),
     (["--run"], "which bug"), ([QUICK, "--sound"], "add --run"), ([QUICK, "--cpus", "2"], "add --run"),
     ([QUICK, "--run", "--emulator", "vbox"], "invalid choice"), ([QUICK, "--run", "--stage", "77"], "there is no stage '77'"),
-    ([QUICK, "--run", "--stage", "00"], "above stage 00"), ([QUICK, "--run", "--cpus", "0"], "--cpus 0: a machine has at least one"),
+    ([QUICK, "--run", "--stage", "00"], "above stage 00"),
+    ([QUICK, "--run", "--cpus", "0"], "--cpus 0: a machine has at least one"),
     ([QUICK, "--run", "--cpus", "many"], "invalid int"),
 ])
 def test_bad_arguments(arguments, complaint):

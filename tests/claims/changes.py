@@ -8,9 +8,14 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from differential.runs import Boot, boot
 from harness import ROOT
 from layers import Variant, merge
+
+# The claim, and a kernel that breaks it: so that the test is seen to fail.
+sound_and_broken = pytest.mark.parametrize("broken", [False, pytest.param(True, marks=pytest.mark.heavy)],
+                                           ids=["sound", "broken"])
 
 
 def change(stage: str, file: str, *replacements: tuple[str, str]) -> tuple[str, str]:

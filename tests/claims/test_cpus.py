@@ -7,13 +7,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from claims.changes import PROGRAMS, attempt, change, layer, on_top, variant
+from claims.changes import PROGRAMS, attempt, change, layer, on_top, sound_and_broken, variant
 from differential.runs import Boot, good_boot
 from matrix.cpus import cpu_table
 
 both_emulators = pytest.mark.parametrize("emulator", ["qemu", "bochs"])
-sound_and_broken = pytest.mark.parametrize("broken", [False, pytest.param(True, marks=pytest.mark.heavy)],
-                                           ids=["sound", "broken"])
 
 
 def ends(result: Boot) -> dict[str, tuple[str, int]]:

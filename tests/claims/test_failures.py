@@ -6,11 +6,8 @@ import re
 import tempfile
 
 import pytest
-from claims.changes import PROGRAMS, attempt, change, layer, on_top, variant
+from claims.changes import PROGRAMS, attempt, change, layer, on_top, sound_and_broken, variant
 from differential.runs import good_boot
-
-sound_and_broken = pytest.mark.parametrize("broken", [False, pytest.param(True, marks=pytest.mark.heavy)],
-                                           ids=["sound", "broken"])
 
 
 @pytest.mark.parametrize("emulator, cpus", [("qemu", 2), pytest.param("bochs", 1, marks=pytest.mark.heavy)])

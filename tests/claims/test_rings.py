@@ -8,13 +8,11 @@ import re
 import subprocess
 
 import pytest
-from claims.changes import attempt, on_top, variant
+from claims.changes import attempt, on_top, sound_and_broken, variant
 from differential.runs import good_boot
 from harness import ROOT
 
 both_emulators = pytest.mark.parametrize("emulator", ["qemu", "bochs"])
-sound_and_broken = pytest.mark.parametrize("broken", [False, pytest.param(True, marks=pytest.mark.heavy)],
-                                           ids=["sound", "broken"])
 
 
 @pytest.mark.parametrize("stage, emulator", [("01", "qemu"), ("02", "qemu"), ("03", "qemu"), ("04", "qemu"),

@@ -7,10 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from claims.changes import PROGRAMS, attempt, on_top, variant
-
-sound_and_broken = pytest.mark.parametrize("broken", [False, pytest.param(True, marks=pytest.mark.heavy)],
-                                           ids=["sound", "broken"])
+from claims.changes import PROGRAMS, attempt, on_top, sound_and_broken, variant
 
 
 # Stage 04 without RFLAGS in the switch is the bug switch-without-rflags (tests/bugs). Here, where POPFQ is left out if it

@@ -18,7 +18,7 @@ CR0_EM, CR0_TS, CR4_OSFXSR, CR4_FSGSBASE, EFER_SCE = 1 << 2, 1 << 3, 1 << 9, 1 <
 def likely(scene: Scene) -> str:
     """The cause in one sentence; empty if nothing can be concluded."""
     rules = {14: page_fault, 13: protection, 12: protection, 11: protection, 10: protection, 6: invalid_opcode,
-             7: no_fpu, 8: double_fault, 0: divide, 1: debug, 2: nmi, 3: trap, 4: trap, 18: machine_check}
+             7: no_fpu, 8: double_fault, 0: divide, 1: debug, 2: nmi, 3: trap, 18: machine_check}
     return syscall_target(scene) or (rules[scene.fault.vector](scene) if scene.fault.vector in rules else "")
 
 

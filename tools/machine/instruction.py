@@ -19,8 +19,8 @@ TERM = re.compile(r"([+-]?)(0x[0-9a-f]+|\d+|[a-z]\w*)(?:\*(\d))?")
 PREFIXES = ("rep", "repz", "repe", "repnz", "lock", "cs", "ds", "data16", "notrack", "rex.w")
 PUSHES = ("push", "pushf", "pushfq", "call", "int", "int3", "enter")
 POPS = ("pop", "popf", "popfq", "ret", "iretq", "retfq", "lretq", "leave")
-# The instructions that raise a vector on purpose. These are traps: RIP is behind them. INTO is none in 64-bit mode.
-TRAPS = {1: ("int1", "icebp", "int 0x1"), 3: ("int3", "int 0x3"), 4: ("int 0x4",)}
+# The instructions that raise a vector on purpose. These are traps: RIP is behind them.
+TRAPS = {1: ("int1", "icebp", "int 0x1"), 3: ("int3", "int 0x3")}
 LONGEST = 15            # bytes of an instruction
 MASK = (1 << 64) - 1
 

@@ -102,6 +102,13 @@ def say(text: str) -> None:
     print(f"tools/boot: {text}", file=sys.stderr, flush=True)
 
 
+def reader_gone() -> int:
+    """What a tool ends with when nobody reads its output any more, as behind `| head`; Python is kept from complaining
+    when it writes out the rest."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 128 + signal.SIGPIPE
+
+
 def disassembler() -> str:
     """objdump, or LLVM's, where there is no other."""
     return shutil.which("objdump") or shutil.which("llvm-objdump") or require("objdump", "binutils")
