@@ -53,10 +53,24 @@ GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "m
           "sweeps": ("qemu", "grub"), "hostile": ("qemu", "grub", "musl"), "ablation": ("qemu", "grub", "tqdm")}
 
 
+# Groups that are not of the core as a whole: the same kernels on other machines, and what they cost.
+HEAVY = ("matrix", "bench")
+
+
+def group_of(item: pytest.Item) -> str:
+    return Path(item.fspath).relative_to(Path(__file__).parent).parts[0]
+
+
+@pytest.hookimpl(tryfirst=True)     # before -m is looked at
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if group_of(item) in HEAVY:
+            item.add_marker(pytest.mark.heavy)
+
+
 def needs_of(item: pytest.Item) -> list[str]:
     """What a test needs: by its folder, by its marks, and by an emulator among its parameters."""
-    group = Path(item.fspath).relative_to(Path(__file__).parent).parts[0]
-    names = list(GROUPS.get(group, ()))
+    names = list(GROUPS.get(group_of(item), ()))
     for mark in item.iter_markers("needs"):
         names += mark.args
     parameters = getattr(item, "callspec", None)

@@ -294,7 +294,6 @@ def test_no_row_no_kernel(monkeypatch):
 
 # ---- the real kernel
 
-@pytest.mark.heavy
 @pytest.mark.needs("qemu", "cpio", "dpkg")
 def test_the_real_kernel():
     """With CI=true the package is fetched if it is not here, and a machine that cannot fetch it has to say so in words.

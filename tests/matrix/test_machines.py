@@ -46,7 +46,7 @@ def check_machine(*options: str, cpus: int, timeout: int = 60) -> list[Cpu]:
     (4, "EPYC", 6144),
     (8, "Haswell-noTSX", 128),
     (16, "max", 128),
-    pytest.param(64, "max", 512, marks=pytest.mark.heavy),
+    (64, "max", 512),
 ])
 def test_qemu(cpus, model, memory):
     check_machine("--cpu-model", model, "--memory", str(memory), cpus=cpus, timeout=120)
@@ -74,7 +74,6 @@ def test_cpus_that_are_not_there_yet():
     check_machine("--topology", "maxcpus=4", cpus=2)
 
 
-@pytest.mark.heavy
 def test_frames_above_4_gib():
     """With all others taken away there are page tables, stacks, PCRs and programs above 4 GiB. (On a machine with 3 GiB
     there is nothing left.)"""

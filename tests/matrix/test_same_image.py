@@ -39,10 +39,10 @@ class Machine:
         return f"{self.emulator}-{self.model}-{self.cpus}"
 
 
-QUICK = [Machine("qemu", "max,la57=off", 1), Machine("qemu", "EPYC", 4)]
-LONG = [Machine("qemu", "Skylake-Client", 2), Machine("qemu", "qemu64", 1), Machine("qemu", "Haswell", 2),
-        Machine("bochs", "corei7_skylake_x", 1), Machine("bochs", "corei7_skylake_x", 4), Machine("bochs", "ryzen", 2),
-        Machine("bochs", "corei7_sandy_bridge_2600k", 1), Machine("bochs", "athlon64_clawhammer", 1)]
+MACHINES = [Machine("qemu", "max,la57=off", 1), Machine("qemu", "EPYC", 4), Machine("qemu", "Skylake-Client", 2),
+            Machine("qemu", "qemu64", 1), Machine("qemu", "Haswell", 2), Machine("bochs", "corei7_skylake_x", 1),
+            Machine("bochs", "corei7_skylake_x", 4), Machine("bochs", "ryzen", 2),
+            Machine("bochs", "corei7_sandy_bridge_2600k", 1), Machine("bochs", "athlon64_clawhammer", 1)]
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,8 @@ def found(log: str, cpus: int) -> dict[str, str]:
     return outcomes
 
 
-@pytest.mark.parametrize("machine", [*QUICK, *[
-    pytest.param(machine, marks=[pytest.mark.heavy, pytest.mark.needs(machine.emulator)]) for machine in LONG]], ids=str)
+@pytest.mark.parametrize("machine", [
+    pytest.param(machine, marks=pytest.mark.needs(machine.emulator)) for machine in MACHINES], ids=str)
 def test_same_outcomes(machine, image):
     done = boot("--iso", str(image), "--emulator", machine.emulator, "--cpu-model", machine.model,
                 "--cpus", str(machine.cpus), "--quiet", "--timeout", "400", timeout=500)
@@ -109,4 +109,4 @@ def test_the_list():
         assert entry["reason"] and set(entry["commands"]) <= set(LIST["outcomes"])
         for name in entry["machines"]:
             one = {"machines": [name]}
-            assert any(applies(one, machine) for machine in QUICK + LONG), f"{name} is not tried"
+            assert any(applies(one, machine) for machine in MACHINES), f"{name} is not tried"

@@ -14,7 +14,7 @@ from elftools.elf.elffile import ELFFile
 from harness import ROOT, path_without
 from layers import stage_folders
 
-pytestmark = [pytest.mark.heavy, pytest.mark.needs("clang", "llvm", "qemu", "grub")]
+pytestmark = pytest.mark.needs("clang", "llvm", "qemu", "grub")
 
 GNU = re.compile(r"(?!llvm-)(.+-)?(gcc|g\+\+|c\+\+|cpp|cc|as|ld|ld\.bfd|ld\.gold|gold|ar|nm|ranlib|objcopy|objdump|"
                  r"readelf|size|strip|strings|addr2line|c\+\+filt|elfedit)(-[\d.]+)?|c[89]9(-gcc)?|gcc-.+")

@@ -30,7 +30,7 @@ try:
     from machine.guide import LETTERS, Dialect, paragraph, point_text, where
     from machine.prepare import boot
     from machine.run import MachineError, Request, with_pc
-    from machine.walk import Kernel, Point, Walk, WalkError, arrived, come_to, findings, load_walk
+    from machine.walk import Kernel, Point, Walk, WalkError, arrived, come_to, load_walk
 except KeyboardInterrupt:
     gdb.execute("quit 130")
 except ImportError as error:

@@ -13,7 +13,6 @@ from typing import Iterable, Union
 
 from elftools.elf.elffile import ELFFile
 
-from machine.bochs_debugger import BochsDebugger
 from machine.listing import Listing
 from machine.run import MachineError
 
