@@ -68,8 +68,7 @@ FUNCTION(boot_fail)
     mov     al, EXIT_BAD
     out     QEMU_EXIT_PORT, al
     mov     dx, BOCHS_EXIT_PORT
-    mov     esi, offset shutdown
-    mov     ecx, 8
+    mov     ecx, 8                  /* ESI is at the word behind the text: there LODSB has led */
     rep outsb
 3:  hlt
     jmp     3b
@@ -107,8 +106,7 @@ boot_gdt_pointer:
     .long boot_gdt
 no_long_mode:
     .ascii "ringstep: this CPU has no long mode with NX; ringstep needs a 64-bit x86 CPU\n"
-shutdown:
-    .ascii "Shutdown"
+    .ascii "Shutdown"               /* for Bochs; boot_fail finds it right behind the text */
 
 /* The first 4 GiB, three times: where they are (until the jump), in the direct window, and the first of them where the
  * kernel is linked. All readable, writable and executable: paging.c makes better tables soon. */

@@ -4,7 +4,7 @@
  * Source: SDM 3A, "Advanced Programmable Interrupt Controller (APIC)". */
 #include <kernel/lapic.h>
 
-enum { APIC_BASE_ENABLE = 0x800, APIC_BASE_X2APIC = 0x400, SPURIOUS_ENABLE = 0x100, DIVIDE_BY_16 = 3 };
+enum { APIC_BASE_X2APIC = 0x400, SPURIOUS_ENABLE = 0x100, DIVIDE_BY_16 = 3 };
 
 static volatile uint8_t *registers;
 
@@ -15,9 +15,10 @@ uint32_t lapic_read(unsigned reg) { return *(volatile uint32_t *)(registers + re
 
 void lapic_write(unsigned reg, uint32_t value) { *(volatile uint32_t *)(registers + reg) = value; }
 
+/* It is not off: such an APIC is not in CPUID either, and cpu_features_check() has refused the CPU. Source: SDM 3A,
+ * "Enabling or Disabling the Local APIC". */
 void lapic_init(void) {
     uint64_t base = rdmsr(MSR_APIC_BASE);
-    wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
     if (!registers) /* on the boot CPU; the others have theirs at the same address */
         registers = map_physical(base & PTE_ADDRESS, PAGE_SIZE, PTE_WRITE | PTE_NX | PTE_PCD | PTE_PWT);
     if (!registers || base & APIC_BASE_X2APIC)

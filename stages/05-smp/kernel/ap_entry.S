@@ -19,8 +19,7 @@
 .code16
 FUNCTION(ap_trampoline)
     lgdt    cs:[AP_GDT_POINTER]
-    mov     eax, cr0
-    or      eax, CR0_PE
+    mov     eax, CR0_PE             /* the rest of CR0 follows in enter_long_mode */
     mov     cr0, eax
     .att_syntax                     /* clang has no far jump in Intel syntax */
     ljmpl   $AP_CODE32, $(AP_PAGE + 1f - ap_trampoline)

@@ -37,12 +37,11 @@ void ipi_init(void) {
 }
 
 unsigned stop_other_cpus(void) {
-    struct pcr *own = smp_first; /* NULL before there are any */
+    struct pcr *own = smp_first; /* NULL before there are any; not by GS, whose base may be what is wrong */
     while (own && own->apic_id != lapic_read(LAPIC_ID) >> 24)
         own = own->next;
     if (!own)
         return 0;
-    wrmsr(MSR_GS_BASE, (uint64_t)own); /* a wrong GS base may be what has led here */
     uint32_t owner = NOBODY, me = own->cpu;
     if (!__atomic_compare_exchange_n(&panicking, &owner, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         while (owner != me)
