@@ -13,17 +13,27 @@
 static volatile bool done;
 static unsigned looks;
 
+/* Takes the lock if it is free. Who waited for it with a ticket would still wait while a walk keeps CPU 0 standing. */
+static bool try_lock(struct lock *lock) {
+    uint32_t called = __atomic_load_n(&lock->called, __ATOMIC_ACQUIRE);
+    return __sync_bool_compare_and_swap(&lock->next, called, called + 1);
+}
+
 /* Looks without a pause, so that it comes as soon as the lock is free; if it is not, as an idle CPU, does not wait. */
 static struct task *take(struct run_queue *queue, uint64_t *rsp) {
     for (unsigned end = ++looks + LOOKS; looks < end && (lock_is_taken(&queue->lock) || !READ_ONCE(queue->length));)
         looks++;
-    if (lock_is_taken(&queue->lock))
-        return NULL;
-    uint64_t flags = lock_acquire(&queue->lock);
-    struct task *task = queue->first && queue->first->space.cr3 ? run_queue_take(queue) : NULL;
-    if (task)
-        *rsp = __atomic_exchange_n(&task->rsp, 0, __ATOMIC_ACQ_REL);
-    lock_release(&queue->lock, flags);
+    uint64_t flags = read_rflags();
+    cli();
+    struct task *task = NULL;
+    if (try_lock(&queue->lock)) {
+        task = queue->first && queue->first->space.cr3 ? run_queue_take(queue) : NULL;
+        if (task)
+            *rsp = __atomic_exchange_n(&task->rsp, 0, __ATOMIC_ACQ_REL);
+        lock_release(&queue->lock, 0);
+    }
+    if (flags & RFLAGS_IF)
+        sti();
     return task;
 }
 
