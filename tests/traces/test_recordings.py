@@ -252,13 +252,13 @@ def test_the_start_of_a_cpu(folder):
     trace = read(recorded(folder, "05", "ap-from-sipi-to-c"))
     seen = {text: (trace["code"][step["code"]], before)
             for text, step, before, _ in transitions(trace) if "code" in step}
-    for text, symbol, words in (("or eax, 0x00000001", "ap_trampoline", "or eax, CR0_PE"),
+    for text, symbol, words in (("mov eax, 0x00000001", "ap_trampoline", "mov eax, CR0_PE"),
                                 ("jmp eax", "ap_trampoline", "jmp eax"), ("mov cr4, eax", "enter_long_mode", "mov cr4"),
                                 ("mov cr3,rax", "ap_start", "mov cr3, rax")):
         code, before = seen[text]
         line = trace["files"][code["file"]]["lines"][str(code["line"])]
         assert code["symbol"].startswith(symbol) and words in " ".join(line.split())
-    assert seen["or eax, 0x00000001"][1]["rip"] < 0x100 and seen["or eax, 0x00000001"][1]["cpl"] == 0
+    assert seen["mov eax, 0x00000001"][1]["rip"] < 0x100 and seen["mov eax, 0x00000001"][1]["cpl"] == 0
     control = [step["changes"][name] for step in trace["steps"] for name in ("cr0", "cr4", "efer")
                if name in step["changes"] and "code" in step]
     assert len(control) == 8, "PE; PAE; LME; paging, and by it LMA; then, in C, CR4 and CR0 whole, and SCE"
