@@ -151,7 +151,7 @@ def test_sample_is_noticed_again():
 
 def test_bad_arguments():
     """Before anything is built. (Seen to fail: `--show ''` made a whole campaign, and wrote the table.)"""
-    for words in (["--jobs", "0"], ["--probe", "programs"], ["--nonsense"], ["--show", "nonsense"],
+    for words in (["--jobs", "0"], ["--probe", "programs"], ["--nonsense"], ["--show", "nonsense"], ["--dry"],
                   ["--show", "04:switch_stacks"], ["--show", "", "--dry", "--routine", "no_such"]):
         done = subprocess.run([ROOT / "tools/ablate", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               stdin=subprocess.DEVNULL, text=True)

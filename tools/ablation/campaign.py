@@ -150,7 +150,7 @@ def run_all(campaign: Campaign, todo: list[Instruction], jobs: int, dry: bool) -
 
 
 def line_of(row: tables.Row) -> str:
-    noticed = f"{row['probe']}: {row['symptom']}: {row['says']}" if "probe" in row else "NOTHING NOTICES IT"
+    noticed = f"{row['probe']}: {row['symptom']}: {row['says']}" if "probe" in row else "no run of the campaign notices it"
     copies = f" ({len(row['bytes'])} copies)" if len(row["bytes"]) > 1 else ""
     where = f"{row['stage']} {row['label']} ({row['file'].split('/')[-1]}:{row['line']})"
     return f"{where}  {row['text']}{copies}  ->  {noticed}"
@@ -228,6 +228,11 @@ def list_survivors() -> int:
             for reason in tables.reasons(row, survivors):
                 print(f"    {reason['reason'].strip()}\n    guard: {reason['guard']}")
     return 0
+
+
+def labels_of(routine: str) -> list[str]:
+    """The instructions of a routine, as --show wants them."""
+    return [f"{row['label']} ({row['text']})" for row in tables.load()["instructions"] if row["routine"] == routine]
 
 
 def show(label: str, names: list[str]) -> int:

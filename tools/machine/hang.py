@@ -194,7 +194,8 @@ class Hang:
             return (f"{which} halted with interrupts off (IF=0), and only an NMI could wake it; "
                     "is a `sti` missing before `hlt`?")
         return (f"{which} halted, with interrupts on, and none comes: a wake-up was lost, or nobody is left to "
-                "send one (a timer that does not tick, a task that is in no queue)")
+                "send one (a timer that does not tick, a task that is in no queue, or one whose registers or stack "
+                "somebody has overwritten)")
 
     def waits_without_interrupts(self) -> str:
         for cpu in self.cpus:

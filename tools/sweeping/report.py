@@ -17,8 +17,10 @@ GS = ("zero", "fake", "kernel")     # what a program puts there: 0, a page like 
 HEAD = ("what strikes", "path", "emulator", "GS", "tried", "boundaries", "not taken", "user's GS", "faults")
 EXPLANATION = """\
 tried: how often something struck, or could have: each round of an interrupt sweep, each NMI, each machine check.
-boundaries: moments between two instructions of the path, each of which was tried.
-not taken: those among them at which the CPU takes none: interrupts are off (IF=0), or an NMI is held back.
+boundaries: moments between two instructions of the path. At each that is open something struck, and at no other; else
+it is a fault. An interrupt that becomes due at a closed one strikes at the next that is open, so a path has more rounds
+than open boundaries; and up to the write that starts the timer (arm, lapic_write), which is closed, nothing is due.
+not taken: the closed ones: interrupts are off (IF=0) or in the shadow of an STI, or an NMI is held back.
 user's GS: those in ring 0 at which GS base is the program's.
 """
 
