@@ -11,6 +11,7 @@ GS = [
     Mutant("no-swapgs-in-syscall", "gs-owner", "syscall_entry", SYSCALL, without(ENTRY_SWAPGS)),
     Mutant("no-swapgs-in-syscall-03", "gs-owner", "syscall_entry", SYSCALL, without(ENTRY_SWAPGS), "03"),
     Mutant("no-swapgs-before-sysret", "gs-exit", "syscall_entry", SYSCALL, without(EXIT_SWAPGS)),
+    Mutant("sysret-without-a-look-at-tf", "exit", "syscall_entry", MACROS, without("    jnz     interrupt_return\n")),
     Mutant("swapgs-late", "gs-owner", "syscall_entry", SYSCALL, ((ENTRY_SWAPGS + SCRATCH, SCRATCH + ENTRY_SWAPGS),)),
     Mutant("no-swapgs-on-interrupt", "gs-owner", "interrupt_entry", MACROS, (("1:  swapgs\n", "1:\n"),)),
     Mutant("swapgs-on-every-interrupt", "gs-owner", "interrupt_entry", MACROS, without("    jne     2f\n")),

@@ -9,7 +9,7 @@ from capstone import CsInsn, x86
 from .contracts import CONTRACTS
 from .moves import Moves
 from .operands import FULL, MASK
-from .state import LOST, State, Violation
+from .state import LOOKED_AT, LOST, WITHOUT_TF, State, Violation
 
 RFLAGS_DF, RFLAGS_AC, RFLAGS_STATUS = 1 << 10, 1 << 18, 0x8d5
 DEFINED_FLAGS = 0x3f7fd5        # all but the bits that are always 0 or 1
@@ -93,6 +93,8 @@ class Execution(Moves):
             old = state.registers[known[0]]
             equal.registers[known[0]] = ("const", 0)
             different.registers[known[0]] = ("pcr-some",) if old == ("pcr-list",) else old
+        if kind == "no-tf" and state.called == LOOKED_AT:
+            equal.called = WITHOUT_TF
         if kind == "claimed":
             equal.registers["rax"] = ("pcr",)
         if kind == "same-flags":

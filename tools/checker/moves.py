@@ -10,6 +10,8 @@ from .operands import FULL, MASK, Layout, Operands
 from .rules import Rules
 from .state import LOST, State, Value, Violation
 
+RFLAGS_TF = 1 << 8
+
 
 class Moves:
     """What needs no rule but those of operands.py."""
@@ -89,6 +91,8 @@ class Moves:
             state.zero = ("null", FULL[insn.reg_name(left.reg)])
         elif mask[0] == "const" and value[0] == "difference":
             state.zero = ("same-flags", mask[1])
+        elif value in (("frame", "rflags"), ("low-flags",)) and mask == ("const", RFLAGS_TF):
+            state.zero = ("no-tf",)
         elif mask == ("const", 3) and value[0] in ("cs", "const"):
             state.zero = ("ring", value[1] & 3 == 0)
 

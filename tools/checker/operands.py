@@ -169,6 +169,8 @@ class Operands:
             return ("const", value[1] >> 8 * at & ((1 << 8 * size) - 1))
         if value[0] == "pcr" and size == 4:
             return ("half", "low" if at == 0 else "high", "pcr")
+        if value == ("frame", "rflags") and at == 0 and size >= 2:
+            return ("low-flags",)       # with TF among them
         return value if value[0] == "cs" and at == 0 else LOST
 
     def store(self, state: State, address: Value, size: int, value: Value) -> None:

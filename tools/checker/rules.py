@@ -8,7 +8,8 @@ from capstone import CsInsn, x86
 from .contracts import CONTRACTS
 from .image import Image
 from .operands import Layout
-from .state import ANCHORS, CALLEE_SAVED, FRAME_SIZE, GENERAL, HARDWARE, LOST, State, Value, Violation
+from .state import (ANCHORS, CALLEE_SAVED, FRAME_SIZE, GENERAL, HARDWARE, LOOKED_AT, LOST, WITHOUT_TF, State, Value,
+                    Violation)
 
 
 class Rules:
@@ -135,7 +136,7 @@ class Rules:
     def check_iretq(self, state: State) -> None:
         ring = state.scenario.ring
         self.check_out(state, f"ring{ring}")
-        if ring and state.called not in ("trap", "user_return") and state.scenario.name != "trap_return":
+        if ring and state.called not in ("trap", LOOKED_AT, WITHOUT_TF) and state.scenario.name != "trap_return":
             raise Violation("exit", "IRETQ to ring 3 without user_return(), which has to look at the frame, before it")
         rsp = self.require_stack(state)
         for number, member in enumerate(HARDWARE):
@@ -156,8 +157,11 @@ class Rules:
         if where == "syscall32_entry":
             self.check_untouched(state)
             return
-        if state.called != "user_return":
+        if state.called not in (LOOKED_AT, WITHOUT_TF):
             raise Violation("exit", "SYSRET without user_return(), which has to look at the frame, before it")
+        if self.catches and state.called != WITHOUT_TF:
+            raise Violation("exit", "SYSRET without a look at TF in the frame: with it set, it traps before the "
+                            "program's next instruction, which then never runs")
         wanted = {"rcx": "rip", "r11": "rflags", "rsp": "rsp"}
         for register, member in wanted.items():
             if state.registers.get(register, LOST) != ("frame", member):

@@ -24,6 +24,8 @@ Value = Tuple
 LOST: Value = ("lost",)
 REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)))
 GENERAL = tuple(name for name in REGISTERS if name != "rsp")
+LOOKED_AT = "user_return"       # the C function that has the last look at a frame
+WITHOUT_TF = "user_return, and TF is 0 in the frame"
 CALLEE_SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 HARDWARE = ("rip", "cs", "rflags", "rsp", "ss")         # a frame's last words, as the CPU pushes them
 FRAME_SIZE = 22 * 8
@@ -68,7 +70,7 @@ class State:
     zero: Tuple = ()                # what ZF would say; () where nobody knows
     smap: Optional[bool] = None     # whether the CPU has SMAP, once the path has asked
     scratch: Value = LOST           # pcr.user_rsp
-    called: str = ""                # the last C function
+    called: str = ""                # the last C function; WITHOUT_TF if the frame has been looked at since
     previous: Optional["State"] = None
 
     def copy(self) -> "State":
