@@ -84,8 +84,13 @@ def load_survivors(path: Path = SURVIVORS) -> list[dict[str, Any]]:
 
 def covers(reason: dict[str, Any], row: Row) -> bool:
     name = row["routine"] if row["stage"] == "05" else f"{row['stage']}:{row['routine']}"
-    return row["text"] in reason["text"] and any(fnmatch.fnmatchcase(name, where) for where in reason["where"]) and (
+    return is_one_of(row["text"], reason["text"]) and any(fnmatch.fnmatchcase(name, where) for where in reason["where"]) and (
         "number" not in reason or row["number"] in reason["number"])
+
+
+def is_one_of(text: str, wanted: Iterable[str]) -> bool:
+    """A jump is written as far as its target, `jmp .+`, which moves with all that stands before it."""
+    return any(text == one or one.endswith(".+") and text.startswith(one) for one in wanted)
 
 
 def reasons(row: Row, survivors: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ uint32_t lapic_read(unsigned reg) { return *(volatile uint32_t *)(registers + re
 
 void lapic_write(unsigned reg, uint32_t value) { *(volatile uint32_t *)(registers + reg) = value; }
 
-/* It is not off: such an APIC is not in CPUID either, and cpu_features_check() has refused the CPU. Source: SDM 3A,
- * "Enabling or Disabling the Local APIC". */
+/* It is on: else CPUID would hide it, and cpu_features_check() refuse the boot CPU; no other would have heard its
+ * start-up IPI. Source: SDM 3A, "Enabling or Disabling the Local APIC". */
 void lapic_init(void) {
     uint64_t base = rdmsr(MSR_APIC_BASE);
     if (!registers) /* on the boot CPU; the others have theirs at the same address */

@@ -21,8 +21,8 @@ static bool try_lock(struct lock *lock) {
 
 /* Looks without a pause, so that it comes as soon as the lock is free; if it is not, as an idle CPU, does not wait. */
 static struct task *take(struct run_queue *queue, uint64_t *rsp) {
-    for (unsigned end = ++looks + LOOKS; looks < end && (lock_is_taken(&queue->lock) || !READ_ONCE(queue->length));)
-        looks++;
+    for (unsigned end = looks + LOOKS; looks++ < end && (lock_is_taken(&queue->lock) || !READ_ONCE(queue->length));)
+        ;
     uint64_t flags = read_rflags();
     cli();
     struct task *task = NULL;
