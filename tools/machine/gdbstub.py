@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 import time
 
 from .run import MachineError, NotInTime, with_pc
 
 PATIENCE = 60       # seconds until a machine that does not answer is taken for stuck
+PACKET = re.compile(rb"\$([^#]*)#[0-9a-f]{2}")
 # QEMU's names where they are not ours.
 NAMES = {"eflags": "rflags", "k_gs_base": "kernel_gs_base"}
 # By default QEMU takes no interrupt at a single step, not even an NMI; this makes a step an instruction like any.
@@ -45,25 +47,44 @@ class Gdbstub:
 
     def request(self, text: str) -> str:
         """Sends a packet and gives the answer."""
+        self.send(text)
+        return self.answer()
+
+    def send(self, text: str) -> None:
         data = text.encode()
         try:
             self.socket.sendall(b"$%s#%02x" % (data, sum(data) % 256))
-            return self.answer()
         except ConnectionError:
             raise GdbError("QEMU has ended") from None
 
+    def interrupt(self) -> None:
+        """Stops a machine that runs; the answer to what made it run comes then."""
+        self.socket.sendall(b"\x03")
+
+    def answered(self, seconds: float) -> bool:
+        """Whether a whole answer comes within that time. The '+' for a packet that has arrived is none."""
+        if not PACKET.search(self.received) and select.select([self.socket], [], [], seconds)[0]:
+            self.receive()
+        return bool(PACKET.search(self.received))
+
     def answer(self) -> str:
-        while not (found := re.search(rb"\$([^#]*)#[0-9a-f]{2}", self.received)):
-            try:
-                data = self.socket.recv(65536)
-            except socket.timeout:
-                raise GdbSilent(f"QEMU did not answer within {PATIENCE} seconds") from None
-            if not data:
-                raise GdbError("QEMU has ended")
-            self.received += data
+        while not (found := PACKET.search(self.received)):
+            self.receive()
         self.received = self.received[found.end():]
         self.socket.sendall(b"+")
         return found[1].decode("latin-1")
+
+    def receive(self) -> None:
+        """Takes what QEMU has sent, or waits for it."""
+        try:
+            data = self.socket.recv(65536)
+        except socket.timeout:
+            raise GdbSilent(f"QEMU did not answer within {PATIENCE} seconds") from None
+        except ConnectionError:
+            data = b""
+        if not data:
+            raise GdbError("QEMU has ended")
+        self.received += data
 
     def register_layout(self, document: str) -> list[tuple[str, int]]:
         """Name and size of the registers in the order of a `g` answer. QEMU describes it in XML, but not in XML that
@@ -107,9 +128,24 @@ class Gdbstub:
             raise LookupError(f"there is no memory at {address:#x}")
         return int.from_bytes(bytes.fromhex(answer), "little")
 
+    def write(self, address: int, data: bytes) -> None:
+        """Changes memory, at a linear address of the present CPU."""
+        if self.request(f"M{address:x},{len(data):x}:{data.hex()}") != "OK":
+            raise LookupError(f"there is no memory at {address:#x}")
+
+    def set_register(self, name: str, value: int) -> None:
+        """Changes a register of the present CPU, by our name for it."""
+        names = [NAMES.get(known, known) for known, _ in self.layout]
+        number = names.index(name)
+        data = value.to_bytes(self.layout[number][1], "little").hex()
+        if self.request(f"P{number:x}={data}") != "OK":
+            raise GdbError(f"QEMU does not let {name} be changed")
+
     def resume(self, how: str) -> None:
         """Lets the machine run, and looks at the CPU that has stopped from then on."""
-        answer = self.request(how)
+        self.stopped(self.request(how))
+
+    def stopped(self, answer: str) -> None:
         if not answer.startswith("T"):
             raise GdbError(f"the machine did not stop but answered '{answer}'")
         stopped = re.search(r"thread:([^;]+)", answer)
