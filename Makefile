@@ -33,8 +33,8 @@ stepping = $(if $(STAGE),--stage $(STAGE)) $(if $(WALK),--walk '$(WALK)') $(if $
   $(if $(BUG),--bug '$(BUG)') $(foreach dir,$(subst :, ,$(LAYER)),--layer '$(dir)') \
   $(if $(MEMORY),--memory $(MEMORY)) $(if $(PROGRAMS),--programs '$(PROGRAMS)') $(if $(APPEND),--append '$(APPEND)')
 
-.PHONY: all help run bochs bugs step gdb trace editor doctor bench soak sweep ablate test check models fuzz programs \
-  iso tree diff loc lesson format format-check clean compile_commands.json
+.PHONY: all help run bochs bugs step gdb trace editor doctor bench soak sweep ablate grade test check models fuzz \
+  programs iso tree diff loc lesson handout course-bundle format format-check clean compile_commands.json
 
 all:
 	$(build) all
@@ -57,6 +57,7 @@ help:
 #: make soak            run it for long under load, and check everything (MINUTES=10, SEED=1; tools/soak --help)
 #: make bench           measure what it costs, beside Linux (BENCH="calls startup": some groups; tools/bench --help)
 #: make sweep           strike the kernel at every instruction of its entries (SWEEP="nmis": some; tools/sweep --help)
+#: make grade LAB=03    grade your kernel as a lab's grader does (SUBMISSION=dir or zip, FORMAT=json; tools/grade --help)
 #: make editor          boot it in QEMU for an editor's debugger, which is waited for (.vscode/launch.json)
 #: make doctor          whether this machine has what all that needs, and what would install the rest
 #: make iso             build/ringstep.iso, with a menu of all stages
@@ -64,6 +65,8 @@ help:
 #: make diff            what a stage changes in the one below (BUG=name: what the bug changes)
 #: make loc             lines of code, and whether they keep the limits
 #: make lesson          write excerpts, tables and outputs into the texts (tools/lesson --help)
+#: make handout         what the students of a lab get, in a folder of its own (LAB=03 DIR=somewhere)
+#: make course-bundle   hand-outs, answers, autograders for Gradescope and Classroom 50 (LAB=03 DIR=there)
 #: make programs        the Linux programs of tests/programs
 #: make compile_commands.json    for editors; in build/NN/ for each stage, and at the top for STAGE
 #: make build/03/kernel.asm      the machine code with its source between
@@ -141,6 +144,13 @@ ablate:
 	$(setup) build $(notdir $(CC)) run bochs ablate
 	@$(PYTHON) tools/ablate --jobs $(or $(JOBS),2)
 
+# Without SUBMISSION it is the stage of this tree.
+grade:
+	$(setup) build gcc run bochs step grade
+	@$(if $(LAB),,echo "make grade wants LAB=NN" >&2; exit 2;) $(PYTHON) tools/grade $(LAB) \
+	  "$(or $(SUBMISSION),$(firstword $(wildcard stages/$(LAB)-* stages/0$(LAB)-*) stages))" \
+	  $(if $(FORMAT),--format '$(FORMAT)') $(if $(SEED),--seed '$(SEED)') $(if $(SANDBOX),--sandbox '$(SANDBOX)')
+
 test:
 	$(setup) build gcc $(notdir $(CC)) run test
 	@$(PYTHON) -m pytest -n $(or $(JOBS),2) $(if $(QUICK),-m 'not heavy') $(TESTS)
@@ -168,8 +178,16 @@ loc:
 	@$(PYTHON) tools/loc
 
 lesson:
-	$(setup) build $(notdir $(CC)) loc
+	$(setup) build $(notdir $(CC)) loc step
 	@$(PYTHON) tools/lesson
+
+handout:
+	$(setup) build step
+	@$(PYTHON) tools/handout $(LAB) $(if $(DIR),'$(DIR)')
+
+course-bundle:
+	$(setup) build step
+	@$(PYTHON) tools/course-bundle '$(or $(DIR),build/course-bundle)' $(LAB)
 
 # Each stage's own names its files as build/NN/src does; open that folder as the editor's root. The one at the top
 # names the files of stages/, as one stage sees them.

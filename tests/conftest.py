@@ -45,16 +45,22 @@ NEEDS = {
     "matplotlib": (lambda: importlib.util.find_spec("matplotlib"), "python3-matplotlib"),
     "tabulate": (lambda: importlib.util.find_spec("tabulate"), "python3-tabulate"),
     "tqdm": (lambda: importlib.util.find_spec("tqdm"), "python3-tqdm"),
+    "bubblewrap": (lambda: command("bwrap"), "bubblewrap"),
+    "junitparser": (lambda: importlib.util.find_spec("junitparser"), "python3-junitparser"),
+    "prove": (lambda: command("prove"), "perl"),
+    "root": (lambda: os.geteuid() == 0, "sudo, and run them with it"),
     "spin": (lambda: command("spin") and command("gcc"), "spin"),
+    "debootstrap": (lambda: command("debootstrap"), "debootstrap"),
     "dpkg": (lambda: command("dpkg-deb"), "dpkg"),
 }
 GROUPS = {"boot": ("qemu", "grub"), "differential": ("qemu", "grub", "musl"), "matrix": ("qemu", "grub"),
           "claims": ("qemu", "grub"), "bench": ("qemu", "grub"),
-          "sweeps": ("qemu", "grub"), "hostile": ("qemu", "grub", "musl"), "ablation": ("qemu", "grub", "tqdm")}
+          "sweeps": ("qemu", "grub"), "hostile": ("qemu", "grub", "musl"), "ablation": ("qemu", "grub", "tqdm"),
+          "grading": ("qemu", "tqdm"), "labs": ("qemu", "grub", "bochs", "tqdm")}
 
 
-# Groups that are not of the core as a whole: the same kernels on other machines, and what they cost.
-HEAVY = ("matrix", "bench")
+# Groups that are not of the core as a whole: the same kernels on other machines, what they cost, and the labs' grader.
+HEAVY = ("matrix", "bench", "grading", "labs")
 
 
 def group_of(item: pytest.Item) -> str:
