@@ -52,22 +52,21 @@ def files_of(case: Case, into: Path) -> dict[str, Path]:
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(solution(lab, name), into / name)
     if "base" in case.expected:     # another case, which this one changes: 'right/NAME'
-        copy_over(HERE / lab.number / case.expected["base"], into)
-    patches = sorted(case.folder.glob("*.patch"))
+        lay(HERE / lab.number / case.expected["base"], into)
     if "bug" in case.expected:
-        patches += sorted(bug_folders()[case.expected["bug"]].glob("*.patch"))
-        copy_over(bug_folders()[case.expected["bug"]], into)
-    for patch in patches:
-        subprocess.run(["patch", "--silent", "--no-backup-if-mismatch", "-p1", "-d", into, "-i", patch], check=True)
-    copy_over(case.folder, into)
+        lay(bug_folders()[case.expected["bug"]], into)
+    lay(case.folder, into)
     wanted = {*lab.files, *(name for one in lab.challenges for name in one.files)}
     return {name: into / name for name in sorted(wanted) if (into / name).is_file()} | {
         f"challenges/{name}": case.folder / "expect.toml" for name in case.expected.get("challenges", [])}
 
 
-def copy_over(folder: Path, into: Path) -> None:
+def lay(folder: Path, into: Path) -> None:
+    """What a folder has of files, and then of patches."""
     for path in folder.glob("kernel/*"):
         shutil.copyfile(path, into / "kernel" / path.name)
+    for patch in sorted(folder.glob("*.patch")):
+        subprocess.run(["patch", "--silent", "--no-backup-if-mismatch", "-p1", "-d", into, "-i", patch], check=True)
 
 
 def solution(lab: Lab, name: str) -> Path:

@@ -219,9 +219,8 @@ class BochsTarget:
         if fault:
             return Ended(Cause.TRIPLE_FAULT, "an exception could not be delivered, nor the double fault after it, at "
                          f"{self.code.describe(fault.registers['rip'])}")
-        end, reason = bochs.judge(self.debugger.process.returncode, self.folder) if self.debugger else (error.end, "")
-        if end is End.FAILED and "panicked" in reason:
+        if error.end is End.FAILED and "panicked" in str(error):
             return Ended(Cause.PANIC, f"the kernel printed: {self.last_line()}")
-        if end is End.WELL:
+        if error.end is End.WELL:
             return Ended(Cause.ENDED, f"the kernel switched the machine off; it printed last: {self.last_line()}")
-        return TooSlow(f"Bochs ended: {(reason or str(error))[:300]}")
+        return TooSlow(f"Bochs ended: {str(error)[:300]}")

@@ -179,7 +179,7 @@ class BochsDebugger:
             if found == 2:
                 self.process.wait()
                 self.printed = self.heard()
-                raise Ended(*bochs.judge(self.process.returncode, self.log))
+                raise Ended(*bochs.judge(self.process.returncode, self.log.parent))
             if deadline and time.monotonic() > deadline:
                 raise NotStopped(f"the machine did not stop within {patience:g} seconds")
             yield self.terminal.after.decode(errors="replace").replace("\r\n", "\n") if found == 1 else ""
