@@ -124,7 +124,7 @@ def test_user_says_what_it_does_not_hide(folder):
 def test_user_leaves_nothing_where_all_may_write(folder):
     box = choose("user")
     left = [Path(place) / "ringstep-left" for place in ("/tmp", "/var/tmp")]
-    run(box, folder, f"mkdir -p {left[0]}/deep && echo x > {left[1]} && touch written && sleep 999 &")
+    run(box, folder, f"mkdir -p {left[0]}/deep && echo x > {left[1]} && touch written; sleep 999 &")
     assert (folder / "written").exists() and not any(path.exists() for path in left)
 
 

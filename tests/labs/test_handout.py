@@ -91,8 +91,8 @@ def test_a_starter_that_lacks_a_file(repository):
 
 def made(folder: Path) -> list[str]:
     """What make makes there, by name."""
-    done = subprocess.run(["make", "--no-print-directory", "-f", "tools/build.mk", "STAGE=03"], cwd=folder, text=True, check=True,
-                          stdout=subprocess.PIPE, env={**os.environ, "MAKEFLAGS": ""})
+    done = subprocess.run(["make", "--no-print-directory", "-f", "tools/build.mk", "STAGE=03"], cwd=folder, text=True,
+                          check=True, stdout=subprocess.PIPE, env={**os.environ, "MAKEFLAGS": ""})
     return [line.split()[-1] for line in done.stdout.splitlines()]
 
 

@@ -11,7 +11,7 @@ from .findings import Entry, gs_name
 from .scene import AC, DF, IF, IOPL, NT, TF
 from .target import Ended, Target
 from .verdicts import Cause
-from .way import Moment, follow, moment
+from .way import Moment, follow, moment, through_nmi
 from .work import Bench, Program
 
 MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK = 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084
@@ -99,7 +99,8 @@ class Call:
         self.function = self.target.code.names.describe(now.address, now.address).split("+")[0]
         self.entry.at_c(now)
         if self.function == "syscall_dispatch":
-            frame = {name: value for name, value in self.user.items() if name in scene.FRAME and name not in ("rcx", "r11")}
+            frame = {name: value for name, value in self.user.items()
+                     if name in scene.FRAME and name not in ("rcx", "r11")}
             frame.update(rip=self.program["called"], cs=scene.USER_CODE, ss=scene.USER_DATA, vector=VECTOR_SYSCALL)
             self.entry.check_frame(frame, "entry-frame")
         elif self.function == "user_return":
@@ -246,19 +247,15 @@ def strike_all_along(bench: Bench, target: Target, program: Program, label: str,
 
 def strike(bench: Bench, target: Target, pcr: int) -> None:
     """One NMI here, and whether all is as before when it is over."""
-    before = moment(target)
-    target.nmi()
+    struck = moment(target)
 
-    def in_c(now: Moment) -> bool:
+    def in_c(now: Moment) -> None:
         if now["gs_base"] != pcr:
-            bench.failed("nmi-anywhere", f"an NMI struck with GS base {gs_name(before['gs_base'], pcr)}, and its handler "
-                         f"in C runs with {gs_name(now['gs_base'], pcr)}", before.address)
-        return True
+            bench.failed("nmi-anywhere", f"an NMI struck with GS base {gs_name(struck['gs_base'], pcr)}, and its "
+                         f"handler in C runs with {gs_name(now['gs_base'], pcr)}", struck.address)
 
-    back = (before.address, before["rsp"], before["cs"])
-    for now in follow(target, lambda one: (one.address, one["rsp"], one["cs"]) == back, in_c):
-        pass
-    wrong = scene.differences(now.registers, before.registers)
+    before, after = through_nmi(target, in_c)
+    wrong = scene.differences(after.registers, before.registers)
     if wrong:
         bench.failed("nmi-anywhere", f"after an NMI here, {wrong}", before.address)
         target.set(**{name: before[name] for name in (*scene.GENERAL, "rflags", "gs_base", "kernel_gs_base")})

@@ -9,7 +9,7 @@ from functools import partial
 from . import scene
 from .findings import Entry, gs_name
 from .target import Target
-from .way import Moment, follow, moment
+from .way import Moment, follow, moment, through_nmi
 from .work import Bench, Program
 
 GETPID, WRITE = 39, 1
@@ -28,20 +28,15 @@ def sections(bench: Bench) -> list:
 
 def strike(bench: Bench, target: Target, pcr: int, check: str) -> None:
     """One NMI here; what is wrong in C or afterwards is told, and mended."""
-    before = moment(target)
-    target.nmi()
+    struck = moment(target)
 
-    def in_c(now: Moment) -> bool:
+    def in_c(now: Moment) -> None:
         if now["gs_base"] != pcr:
-            bench.failed(check, f"an NMI struck with GS base {gs_name(before['gs_base'], pcr)}, and its handler in C "
-                                f"runs with {gs_name(now['gs_base'], pcr)}", before.address)
+            bench.failed(check, f"an NMI struck with GS base {gs_name(struck['gs_base'], pcr)}, and its handler in C "
+                                f"runs with {gs_name(now['gs_base'], pcr)}", struck.address)
             target.set(gs_base=pcr)
-        return True
 
-    back = (before.address, before["rsp"], before["cs"])
-    for _ in follow(target, lambda one: (one.address, one["rsp"], one["cs"]) == back, in_c):
-        pass
-    after = moment(target)
+    before, after = through_nmi(target, in_c)
     for name in ("gs_base", "kernel_gs_base"):
         if after[name] != before[name]:
             bench.failed(check, f"after an NMI here, {name} is not what it was", before.address)
@@ -167,17 +162,13 @@ def around(bench: Bench, target: Target, program: Program, pcr: int, label: str,
 
 
 def strike_and_look(bench: Bench, target: Target, pcr: int, window) -> None:
-    before = moment(target)
-    target.nmi()
+    struck = target["pc"]
 
-    def in_c(now: Moment) -> bool:
+    def in_c(now: Moment) -> None:
         if not window():
-            bench.failed("narrow-map-nmi", "the handler of an NMI that struck here had no window", before.address)
-        return True
+            bench.failed("narrow-map-nmi", "the handler of an NMI that struck here had no window", struck)
 
-    back = (before.address, before["rsp"], before["cs"])
-    for now in follow(target, lambda one: (one.address, one["rsp"], one["cs"]) == back, in_c):
-        pass
-    if now["cr3"] & ~0xfff != before["cr3"] & ~0xfff:
+    before, after = through_nmi(target, in_c)
+    if after["cr3"] & ~0xfff != before["cr3"] & ~0xfff:
         bench.failed("narrow-map-nmi", "after an NMI here, CR3 is not what it was", before.address)
         target.set(cr3=before["cr3"])

@@ -8,8 +8,10 @@ import re
 import socket
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Iterator
 
 from machine import qemu
 from machine.gdbstub import STEP_UNDISTURBED, GdbError, Gdbstub, GdbSilent
@@ -279,6 +281,15 @@ class Target:
     def new_budget(self) -> None:
         """What comes now is counted anew."""
         self.spent = self.executed()
+
+    @contextmanager
+    def limited(self, budget: int) -> Iterator[None]:
+        """A smaller budget for what comes now."""
+        usual, self.budget = self.budget, budget
+        self.new_budget()
+        yield
+        self.budget = usual
+        self.new_budget()
 
     def call(self, function, *arguments):
         """Asks QEMU, and says how the machine ended if it is gone."""

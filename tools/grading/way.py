@@ -9,6 +9,7 @@ from typing import Callable, Iterator
 from .target import MOST_STEPS, Ended, Target
 from .verdicts import Cause
 
+NMI_BUDGET = 1000000        # instructions until what an NMI has struck goes on
 CALLER_SAVED = ("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11")
 
 
@@ -54,7 +55,7 @@ def follow(target: Target, until: Callable[[Moment], bool], begin_c: Callable[[M
         if now.in_c:
             now = skip_c(target) if begin_c(now) else leave_c(target, target.registers())
         else:
-            target.step()
+            target.gdb_step()
             now = moment(target)
         yield now
     raise Ended(Cause.OUT_OF_BUDGET, f"the way was not at its end after {most} steps, at {target.code.describe(now.address)}")
@@ -67,6 +68,25 @@ def skip_c(target: Target) -> Moment:
     junk = {name: 0xc0de00000000c0de + number for number, name in enumerate(CALLER_SAVED)}
     target.set(rip=target.read(registers["rsp"]), rsp=registers["rsp"] + 8, **junk)
     return moment(target, returned=True)
+
+
+def through_nmi(target: Target, in_c: Callable[[Moment], None]) -> tuple[Moment, Moment]:
+    """An NMI strikes here. Its handler in C is looked at and passed over; what is around it is run, and not stepped,
+    for it strikes often. Gives the moments before it and behind it."""
+    before = moment(target)
+    back = (before.address, before["rsp"], before["cs"])
+    handlers = [target.code.symbol(name) for name in ("paranoid", "trap")]
+    target.nmi()
+    now = moment(target)
+    with target.limited(NMI_BUDGET):
+        while (now.address, now["rsp"], now["cs"]) != back:
+            if now.address in handlers:
+                in_c(now)
+                now = skip_c(target)
+            else:
+                target.run_to(*handlers, before.address)
+                now = moment(target)
+    return before, now
 
 
 def leave_c(target: Target, entered: dict[str, int]) -> Moment:

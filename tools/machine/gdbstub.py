@@ -63,9 +63,12 @@ class Gdbstub:
 
     def answered(self, seconds: float) -> bool:
         """Whether a whole answer comes within that time. The '+' for a packet that has arrived is none."""
-        if not PACKET.search(self.received) and select.select([self.socket], [], [], seconds)[0]:
+        deadline = time.monotonic() + seconds
+        while not PACKET.search(self.received):
+            if not select.select([self.socket], [], [], max(deadline - time.monotonic(), 0))[0]:
+                return False
             self.receive()
-        return bool(PACKET.search(self.received))
+        return True
 
     def answer(self) -> str:
         while not (found := PACKET.search(self.received)):
@@ -150,7 +153,9 @@ class Gdbstub:
             raise GdbError(f"the machine did not stop but answered '{answer}'")
         stopped = re.search(r"thread:([^;]+)", answer)
         if stopped:
-            self.choose(self.threads.index(stopped[1]))
+            cpu = self.threads.index(stopped[1])
+            if cpu != self.cpu:
+                self.choose(cpu)
 
     def choose(self, cpu: int) -> None:
         self.cpu = cpu
