@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from . import lab05_bochs, lab05_returns
 from .lab05_start import fast_start, page_cleared, start_up
+from .scene import IF
 from .several import budget_is_over, gather, run_others
 from .target import Ended, Target
 from .work import Bench, Program
@@ -51,7 +52,8 @@ def arrive(bench: Bench, target: Target, program: Program, check: str, apic_ids:
             held = set(list(seen)[1:])
             leaves = run_others(target, held, [program["_start"]], leaves)
             seen.setdefault(leaves, Seen(target))
-            target.set(rip=program["loop"])
+            # Without a tick it stays there: else another CPU could take over a program that has begun already.
+            target.set(rip=program["loop"], rflags=target["rflags"] & ~IF)
         bench.passed(check)
     except Ended as ended:
         missing = [apic_ids[cpu] for cpu in range(target.cpus) if cpu not in seen]
@@ -116,7 +118,8 @@ def judge_registers(bench: Bench, seen: dict[int, Seen]) -> None:
                                           f"{ours:#x}")
         if one.idt != boot.idt:
             bench.failed("registers", f"the IDT of CPU {cpu} is at {one.idt.base:#x} with the limit "
-                                      f"{one.idt.limit:#x}, and that of the boot CPU at {boot.idt.base:#x} with {boot.idt.limit:#x}")
+                                      f"{one.idt.limit:#x}, and that of the boot CPU at {boot.idt.base:#x} with "
+                                      f"{boot.idt.limit:#x}")
     bench.passed("registers")
 
 

@@ -8,10 +8,12 @@ import re
 import select
 import socket
 import time
+from contextlib import suppress
 
 from .run import MachineError, NotInTime, with_pc
 
 PATIENCE = 60       # seconds until a machine that does not answer is taken for stuck
+ENDED = "QEMU has ended"
 PACKET = re.compile(rb"\$([^#]*)#[0-9a-f]{2}")
 # QEMU's names where they are not ours.
 NAMES = {"eflags": "rflags", "k_gs_base": "kernel_gs_base"}
@@ -55,11 +57,12 @@ class Gdbstub:
         try:
             self.socket.sendall(b"$%s#%02x" % (data, sum(data) % 256))
         except ConnectionError:
-            raise GdbError("QEMU has ended") from None
+            raise GdbError(ENDED) from None
 
     def interrupt(self) -> None:
         """Stops a machine that runs; the answer to what made it run comes then."""
-        self.socket.sendall(b"\x03")
+        with suppress(ConnectionError):     # a machine that has ended: whoever waits for the answer is told
+            self.socket.sendall(b"\x03")
 
     def answered(self, seconds: float) -> bool:
         """Whether a whole answer comes within that time. The '+' for a packet that has arrived is none."""
@@ -74,7 +77,8 @@ class Gdbstub:
         while not (found := PACKET.search(self.received)):
             self.receive()
         self.received = self.received[found.end():]
-        self.socket.sendall(b"+")
+        with suppress(ConnectionError):     # the last answer of a machine that has ended is an answer
+            self.socket.sendall(b"+")
         return found[1].decode("latin-1")
 
     def receive(self) -> None:
@@ -86,7 +90,7 @@ class Gdbstub:
         except ConnectionError:
             data = b""
         if not data:
-            raise GdbError("QEMU has ended")
+            raise GdbError(ENDED)
         self.received += data
 
     def register_layout(self, document: str) -> list[tuple[str, int]]:
@@ -153,9 +157,7 @@ class Gdbstub:
             raise GdbError(f"the machine did not stop but answered '{answer}'")
         stopped = re.search(r"thread:([^;]+)", answer)
         if stopped:
-            cpu = self.threads.index(stopped[1])
-            if cpu != self.cpu:
-                self.choose(cpu)
+            self.choose(self.threads.index(stopped[1]))
 
     def choose(self, cpu: int) -> None:
         self.cpu = cpu
