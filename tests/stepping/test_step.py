@@ -105,6 +105,16 @@ def test_a_whole_walk_and_the_kernels_end(tmp_path):
     assert terminal.exitstatus == 0
 
 
+def test_a_panic_while_stepping(tmp_path):
+    """Bochs is gone then; what it wrote last says why. Seen to fail: with another folder than the one it wrote to."""
+    with stepping(tmp_path, "STAGE=01", "WALK=none", "APPEND=overflow") as terminal:
+        terminal.text_above(1)
+        terminal.sendline("c")
+        terminal.expect("panic: .*#DF")
+        terminal.expect_exact("the kernel panicked, or a self-test failed")
+    assert terminal.exitstatus == 2, "make's, when a command of it fails"
+
+
 @pytest.mark.parametrize("stage,path", WALKS, ids=[f"{stage}-{path.stem}" for stage, path in WALKS])
 def test_every_walk_as_it_says(stage, path, tmp_path):
     """By the command that the text above names, a person comes to the points in their order, and all that is said of
