@@ -175,9 +175,8 @@ def exception(bench: Bench, target: Target, program: Program, pcr: int, flags: i
     def in_c(now: Moment) -> bool:
         entry.at_c(now)
         if now["rflags"] & (AC | DF):
-            bench.failed(FROM_RING_3, "C runs with " + " and ".join(
-                name for name, bit in (("AC", AC), ("DF", DF)) if now["rflags"] & bit) +
-                " set, as the program had it: the gate does not clear it", now.address)
+            bench.failed(FROM_RING_3, f"C runs with {set_of(now)} set, as the program had it: the gate does not "
+                                      "clear it", now.address)
         wanted = {name: value for name, value in user.items() if name in scene.FRAME}
         entry.check_frame({**wanted, "rip": program["trapped"], "vector": 3}, FROM_RING_3)
         in_ring_0(bench, target, pcr)
@@ -190,6 +189,10 @@ def exception(bench: Bench, target: Target, program: Program, pcr: int, flags: i
     if wrong:
         bench.failed(FROM_RING_3, f"back in ring 3, {wrong}")
     entry.outside(now, FROM_RING_3)
+
+
+def set_of(now: Moment) -> str:
+    return " and ".join(name for name, bit in (("AC", AC), ("DF", DF)) if now["rflags"] & bit)
 
 
 def in_ring_0(bench: Bench, target: Target, pcr: int) -> None:
@@ -230,7 +233,8 @@ def nmis(bench: Bench) -> None:
 
 
 def strike_all_along(bench: Bench, target: Target, program: Program, label: str, pcr: int) -> None:
-    user = scene.fill(bench, target, program, label, rax=GETPID)
+    flags = AC | DF if label == "trap" else 0       # a gate leaves them alone, and SYSCALL clears them
+    user = scene.fill(bench, target, program, label, flags, rax=GETPID)
     entry = Entry(bench, target, pcr, user, silent=True)
     target.step()
 
@@ -253,6 +257,9 @@ def strike(bench: Bench, target: Target, pcr: int) -> None:
         if now["gs_base"] != pcr:
             bench.failed("nmi-anywhere", f"an NMI struck with GS base {gs_name(struck['gs_base'], pcr)}, and its "
                          f"handler in C runs with {gs_name(now['gs_base'], pcr)}", struck.address)
+        if now["rflags"] & (AC | DF):
+            bench.failed("nmi-anywhere", f"an NMI struck, and its handler in C runs with {set_of(now)} set, as the "
+                                         "program had it", struck.address)
 
     before, after = through_nmi(target, in_c)
     wrong = scene.differences(after.registers, before.registers)
