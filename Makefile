@@ -153,7 +153,7 @@ grade:
 
 test:
 	$(setup) build gcc $(notdir $(CC)) run test
-	@$(PYTHON) -m pytest -n $(or $(JOBS),3) $(if $(QUICK),-m 'not heavy') $(TESTS)
+	@$(PYTHON) -m pytest -n $(or $(JOBS),2) $(if $(QUICK),-m 'not heavy') $(TESTS)
 
 fuzz:
 	$(setup) fuzz

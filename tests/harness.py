@@ -87,17 +87,17 @@ def wait_for_text(process: subprocess.Popen, text: bytes, seconds: float = 60) -
 def alive(pid: int) -> bool:
     """Whether a process runs; one that is dead and not yet waited for does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """The processes that a process has started. A name may hold any bytes."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+            if int(stat.read_text(errors="replace").rpartition(")")[2].split()[1]) == pid:
                 found.append(int(stat.parent.name))
         except OSError:     # it has ended meanwhile
             pass
