@@ -41,7 +41,8 @@ def verdicts_of(wrong: bool) -> list[Verdict]:
     entry, leave, audit, _ = LAB.checks
     if not wrong:
         return [Verdict(each, Status.PASSED, emulator="qemu") for each in (entry, leave, audit)]
-    return [Verdict(entry, Status.FAILED, Cause.WRONG, "GS base was <0x10> & not the PCR\x1b[31m", "syscall_entry+0x9", "qemu"),
+    return [Verdict(entry, Status.FAILED, Cause.WRONG, "GS base was <0x10> & not the PCR\x1b[31m", "syscall_entry+0x9",
+                    "qemu"),
             Verdict(leave, Status.NOT_REACHED, seen="it stands on 'entry', which did not pass"),
             Verdict(audit, Status.NOT_OBSERVABLE, seen="it can fail in bochs alone")]
 
@@ -49,12 +50,15 @@ def verdicts_of(wrong: bool) -> list[Verdict]:
 def grade_one(submission, lab, seed, sandbox, folder, emulators=("qemu", "bochs")) -> Grade:
     folder.mkdir(parents=True)
     word = submission.files["kernel/entry.S"].read_text().split()[0]
-    grade = Grade(submission.name, lab.number, lab.title, seed, verdicts_of(word == "wrong"), notes=list(submission.notes),
-                  seconds=1.5, instructions=seed)
+    grade = Grade(submission.name, lab.number, lab.title, seed, verdicts_of(word == "wrong"),
+                  notes=list(submission.notes), seconds=1.5, instructions=seed)
     if word == "crash":
         raise KeyError("the grader stumbles")
     if word == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if word == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(600)
     if word == "hang":
         process = sandbox.start(["sleep", "4321"], folder, stdout=subprocess.DEVNULL)
         (submission.files["kernel/entry.S"].parents[1] / "hangs").write_text(str(process.pid))

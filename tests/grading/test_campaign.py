@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -16,6 +19,8 @@ import jsonschema
 import made_up
 import pytest
 from grading import campaign as campaigns
+from grading import sandbox
+from grading.sandbox.none import NoSandbox
 from harness import ROOT, wait_until
 from made_up import GOOD, LAB, write
 
@@ -39,7 +44,8 @@ def grade(monkeypatch, tmp_path, capsys):
     (tmp_path / "work").mkdir()
 
     def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tools/grade", *map(str, words), "--no-sandbox", "--work", str(tmp_path / "work")])
+        monkeypatch.setattr(sys, "argv", ["tools/grade", *map(str, words), "--no-sandbox",
+                                          "--work", str(tmp_path / "work")])
         try:
             code = tool.main()
         except SystemExit as ended:
@@ -61,10 +67,12 @@ def test_one(grade, tmp_path):
     code, out, _ = grade("03", wrong)
     assert code == 1 and "FAIL" in out
     code, out, err = grade("03", crash)
-    assert code == 1 and "the grader failed: this says nothing of the submission" in out and "the grader stumbles" in out
+    assert code == 1 and "the grader stumbles" in out and "Traceback" in out
+    assert "the grader failed: this says nothing of the submission" in out
     (right / "kernel/pcr.h").unlink()
     code, out, _ = grade("03", right, "--format", "json")
-    assert code == 1 and json.loads(out)["cause"] == "refused" and "kernel/pcr.h is not there" in json.loads(out)["message"]
+    data = json.loads(out)
+    assert code == 1 and data["cause"] == "refused" and "kernel/pcr.h is not there" in data["message"]
 
 
 def test_seed_is_drawn_and_said(grade, tmp_path):
@@ -78,7 +86,8 @@ def test_seed_is_drawn_and_said(grade, tmp_path):
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_a_class(grade, tmp_path, jobs):
     """One that crashes the grader, one that kills it, one that is nothing: the others have their grades."""
-    paths = submissions(tmp_path / "in", alice="right", bob="wrong", carol="crash", dan="die", eve="right", frank="right")
+    paths = submissions(tmp_path / "in", alice="right", bob="wrong", carol="crash", dan="die", eve="right",
+                        frank="right")
     (tmp_path / "in/gina.zip").write_text("no zip")
     out = tmp_path / "out"
     code, text, _ = grade("03", "-j", jobs, "--out", out, *paths, tmp_path / "in/gina.zip")
@@ -100,8 +109,8 @@ def test_goes_on(grade, tmp_path, monkeypatch):
     log = tmp_path / "log"
     monkeypatch.setenv("COUNT", str(log))
     paths = submissions(tmp_path / "in", alice="count", bob="count")
-    for _ in range(2):
-        assert grade("03", "--out", tmp_path / "out", *paths)[0] == 0
+    for form in ("text", "json", "text"):
+        assert grade("03", "--out", tmp_path / "out", "--format", form, *paths)[0] == 0
     assert log.read_text().split() == ["alice", "bob"]
     write(paths[1], {"kernel/pcr.h": "changed\n"})
     (paths[0] / "README").write_text("of no account")
@@ -115,10 +124,35 @@ def test_goes_on(grade, tmp_path, monkeypatch):
     result = tmp_path / "out/alice.json"
     data = json.loads(result.read_text())
     assert data["seed"] == 1
-    for text in (json.dumps({**data, "cause": "the grader failed"}), result.read_text()[:50], "[]"):
+    for text in (json.dumps({**data, "cause": "the grader failed"}), result.read_text()[:50], "[]", "{}"):
         result.write_text(text)
         grade("03", "--out", tmp_path / "out", *paths)
-    assert log.read_text().split()[7:] == ["alice"] * 3
+    assert log.read_text().split()[7:] == ["alice"] * 4
+
+
+def test_key(monkeypatch):
+    monkeypatch.setattr(campaigns, "fingerprint", lambda emulators: "grader")
+
+    def key(lab=LAB, seed=1) -> str:
+        return campaigns.Campaign(lab, seed, None, (), Path()).key("contents")
+    assert len({key(), key(seed=2), key(replace(LAB, number="04"))}) == 3
+
+
+def test_fingerprint(tmp_path, monkeypatch):
+    """Whatever the grader is made of changes it, and nothing else."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    seen = []
+    for change in ({"tools/a": "a"}, {"tools/a": "b"}, {"stages/03/c": "c"}, {"stages/03/c": "d"},
+                   {"bin/gcc": "#!/bin/sh\necho 12"}, {"bin/qemu-system-x86_64": "#!/bin/sh\necho 7"}):
+        write(tmp_path, change)
+        for command in tmp_path.glob("bin/*"):
+            command.chmod(0o755)
+        seen.append(campaigns.fingerprint(("qemu",), tmp_path))
+    (tmp_path / "tools/a").rename(tmp_path / "tools/z")
+    seen.append(campaigns.fingerprint(("qemu",), tmp_path))
+    assert len(set(seen)) == 7
+    write(tmp_path, {"tools/__pycache__/a.pyc": "x", "docs/c": "x"})
+    assert campaigns.fingerprint(("qemu",), tmp_path) == seen[-1]
 
 
 def test_names_of_files(grade, tmp_path):
@@ -126,10 +160,11 @@ def test_names_of_files(grade, tmp_path):
     two, = submissions(tmp_path / "b", alice="wrong")
     three, = submissions(tmp_path, **{"summary": "right"})
     four = write(tmp_path / "bad\n\x1b[2Jname")
-    code, text, _ = grade("03", "--out", tmp_path / "out", one, two, three, four)
+    five = write(tmp_path / ".hidden")
+    code, text, _ = grade("03", "--out", tmp_path / "out", one, two, three, four, five)
     assert code == 0 and "\x1b" not in text
     assert {path.name for path in (tmp_path / "out").glob("*.json")} == {
-        "alice.json", "alice-2.json", "summary-2.json", "bad_n_x1b_2Jname.json"}
+        "alice.json", "alice-2.json", "summary-2.json", "bad_n_x1b_2Jname.json", "hidden.json"}
 
 
 def test_late_ones_are_ended(grade, tmp_path, monkeypatch):
@@ -139,27 +174,43 @@ def test_late_ones_are_ended(grade, tmp_path, monkeypatch):
     assert code == 1 and "it was not finished after 1 seconds" in out
 
 
+def test_who_does_not_listen_is_killed(grade, tmp_path, monkeypatch):
+    monkeypatch.setattr(campaigns, "PATIENCE", 1)
+    monkeypatch.setattr(campaigns, "POLITE", 0.2)
+    path, = submissions(tmp_path, alice="stubborn")
+    try:
+        assert "it was not finished after 1 seconds" in grade("03", path)[1]
+        assert not multiprocessing.active_children()
+    finally:
+        for process in multiprocessing.active_children():
+            process.kill()
+
+
+def test_each_sets_itself_apart(grade, tmp_path, monkeypatch):
+    """In a process of its own: what the sandbox gives to one submission is not another's."""
+    log = tmp_path / "log"
+
+    def separate(box) -> None:
+        with log.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+    monkeypatch.setattr(NoSandbox, "separate", separate)
+    grade("03", "--out", tmp_path / "out", *submissions(tmp_path / "in", alice="right", bob="right"))
+    assert len({os.getpid(), *map(int, log.read_text().split())}) == 3
+
+
 PROGRAM = """
 import sys
 sys.path[:0] = [{tools!r}, {tests!r}, {here!r}]
-import made_up, types
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
-loader = SourceFileLoader("grade_tool", {tool!r})
-tool = module_from_spec(spec_from_loader(loader.name, loader))
-loader.exec_module(tool)
+import grading.lab, made_up, runpy, types
 sys.modules["grading.work"] = types.SimpleNamespace(grade_one=made_up.grade_one)
-tool.load_lab = lambda word: made_up.LAB
-try:
-    sys.exit(tool.main())
-except KeyboardInterrupt:
-    sys.exit(130)
+grading.lab.load_lab = lambda word: made_up.LAB
+runpy.run_path({tool!r}, run_name="__main__")
 """
 
 
 def sleepers(folder: Path) -> list[int]:
-    """Processes that this test's graders have started: each has left its number."""
-    return [int(path.read_text() or 0) for path in folder.glob("**/hangs")]
+    """Processes that this test's graders have started: each has left its number, or is about to write it."""
+    return [int(text) for path in folder.glob("**/hangs") if (text := path.read_text())]
 
 
 def is_alive(number: int) -> bool:
@@ -182,28 +233,35 @@ def left_of(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("box", ["none", pytest.param("bubblewrap", marks=pytest.mark.needs("bubblewrap"))])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted(tmp_path, number, box):
-    """Nothing goes on, whether it was Ctrl-C or somebody who kills the grader alone."""
+    """Nothing goes on, whether it was Ctrl-C, which all that belong to a terminal are sent, or somebody who ends or
+    kills the grader alone."""
     paths = submissions(tmp_path / "in", **{f"s{index}": "hang" for index in range(3)})
     (tmp_path / "work").mkdir()
     program = PROGRAM.format(tools=str(ROOT / "tools"), tests=str(ROOT / "tests"), here=str(Path(__file__).parent),
                              tool=str(ROOT / "tools/grade"))
-    grader = subprocess.Popen([sys.executable, "-c", program, "03", "-j", "2", "--sandbox", box, "--out", tmp_path / "out",
-                               "--work", tmp_path / "work", *paths], stdout=subprocess.DEVNULL)
+    grader = subprocess.Popen([sys.executable, "-c", program, "03", "-j", "2", "--sandbox", box,
+                               "--out", tmp_path / "out", "--work", tmp_path / "work", *paths],
+                              stdout=subprocess.DEVNULL, stderr=(tmp_path / "errors").open("w"),
+                              start_new_session=True)
     try:
         assert wait_until(lambda: len(sleepers(tmp_path)) >= 2, 20)
         started = sleepers(tmp_path)
         assert all(map(is_alive, started))
-        grader.send_signal(number)
-        assert grader.wait(20) == (130 if number == signal.SIGINT else -9)
+        folders = list(tmp_path.glob("work/*/submission-*"))
+        assert [path.stat().st_mode & 0o777 for path in folders] == [0o700] * 2         # as many as -j says
+        assert folders[0].parent.stat().st_mode & 0o777 == 0o711
+        (os.killpg if number == signal.SIGINT else os.kill)(grader.pid, number)
+        assert grader.wait(20) == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
     finally:
         grader.kill()
         grader.wait()
     assert wait_until(lambda: not any(map(is_alive, started)))
     assert wait_until(lambda: not left_of(tmp_path))
-    if number == signal.SIGINT:
+    if number != signal.SIGKILL:
         assert not any((tmp_path / "work").iterdir())
+    assert "Traceback" not in (tmp_path / "errors").read_text()
 
 
 @pytest.mark.parametrize("words, says", [
@@ -211,6 +269,7 @@ def test_interrupted(tmp_path, number, box):
     (["03", "/tmp", "-j", "0"], "from 1 to 256"), (["03", "/tmp", "--seed", "-1"], "from 0 to"),
     (["03", "/tmp", "--format", "yaml"], "invalid choice"), (["99", "/tmp"], "there is no lab '99'"),
     (["03", "/tmp", "/usr", "--format", "gradescope"], "holds one submission"),
+    (["03", "/tmp", "--work", "/nowhere"], "/nowhere"),
 ])
 def test_bad_arguments(words, says):
     done = subprocess.run([sys.executable, ROOT / "tools/grade", *words], capture_output=True, text=True)
@@ -218,17 +277,23 @@ def test_bad_arguments(words, says):
 
 
 def test_help():
-    text = subprocess.run([sys.executable, ROOT / "tools/grade", "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([sys.executable, ROOT / "tools/grade", "--help"], capture_output=True, text=True,
+                          check=True).stdout
     assert all(word in text for word in ("exit codes", "examples", "gradescope", "--no-sandbox", "bubblewrap"))
 
 
-@pytest.mark.needs("root")
-def test_user_refuses_what_it_cannot_hide(grade, tmp_path, monkeypatch):
-    """The grader's own files lie where everybody may read."""
-    from grading import sandbox
-    tool = load_tool()
-    box = sandbox.choose("user")
-    monkeypatch.setattr(type(box), "hides", lambda self, path: False)
-    arguments = type("Arguments", (), {"submissions": [tmp_path], "out": None})
-    with pytest.raises(sandbox.SandboxError, match="chmod o="):
-        tool.check_secrets(box, arguments)
+def test_there_is_a_sandbox_unless_one_says_no(tmp_path):
+    done = subprocess.run([sys.executable, ROOT / "tools/grade", "03", tmp_path], capture_output=True, text=True,
+                          env={"PATH": str(tmp_path)})
+    assert done.returncode == 2 and "bubblewrap cannot be used here" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["tools", "in/alice", "out"])
+def test_refuses_what_it_cannot_hide(grade, tmp_path, monkeypatch, name):
+    """The grader, what was handed in, the results: where the code of a submission can read one of them, none is run."""
+    path, = submissions(tmp_path / "in", alice="right")
+    (tmp_path / "out").mkdir()
+    open_one = ROOT / "tools" if name == "tools" else tmp_path / name
+    monkeypatch.setattr(NoSandbox, "hides", lambda self, path: path != open_one)
+    with pytest.raises(sandbox.SandboxError, match=f"could read or write {open_one},.*chmod o="):
+        grade("03", "--out", tmp_path / "out", path)

@@ -1,9 +1,13 @@
-# The sandboxes, with real commands: what these cannot read, write or reach, the limits, and that nothing is left of them.
+# The sandboxes, with real commands: what these cannot read, write or reach, the limits, and that nothing is left of
+# them.
 # Seen to fail: with the sandbox none in place of the others, and with each limit taken out of base.py.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import functools
 import os
+import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
-from grading.sandbox import Limits, SandboxError, base, bubblewrap, choose, users
+from grading.sandbox import Limits, SandboxError, base, choose, keeper, users
 from harness import ROOT, wait_until
 
 BUBBLEWRAP = pytest.param("bubblewrap", marks=pytest.mark.needs("bubblewrap"))
@@ -22,9 +26,15 @@ BOTH = pytest.mark.parametrize("name", [BUBBLEWRAP, USER])
 ALL = pytest.mark.parametrize("name", [BUBBLEWRAP, USER, "none"])
 
 
+@functools.cache
+def chosen(name: str):
+    """One of each for all tests: a sandbox has a user id of its own as long as its process lives."""
+    return choose(name)
+
+
 @pytest.fixture
 def box(name):
-    return choose(name)
+    return chosen(name)
 
 
 @pytest.fixture
@@ -94,7 +104,7 @@ def test_a_secret(box, folder, how):
 
 @pytest.mark.needs("bubblewrap")
 def test_bubblewrap_hides_what_all_may_read(folder):
-    box = choose("bubblewrap")
+    box = chosen("bubblewrap")
     secret = folder.parent / "secret"
     secret.write_text("it is 4711\n")
     output = run(box, folder, f"cat {secret} {ROOT}/Makefile /etc/passwd; "
@@ -106,13 +116,27 @@ def test_bubblewrap_hides_what_all_may_read(folder):
     assert box.hides(secret) and box.hides(ROOT / "tools") and not box.hides(Path("/usr/bin"))
 
 
+@pytest.mark.needs("bubblewrap")
+def test_bubblewrap_mounts_read_only(folder):
+    """Whoever the command is: a file's mode is not all that protects it."""
+    read = folder.parent / "read"
+    read.mkdir()
+    mounts = run(chosen("bubblewrap"), folder, "cat /proc/mounts", read=(read,))[1].splitlines()
+    writable = {where for _, where, _, options, *_ in map(str.split, mounts) if "rw" in options.split(",")}
+    assert str(folder) in writable and "/" not in writable
+    assert all(where.startswith(("/proc", "/dev/", "/tmp", str(folder))) for where in writable), writable
+    assert str(read) not in writable
+
+
 @pytest.mark.needs("root")
 def test_user_says_what_it_does_not_hide(folder):
-    box = choose("user")
+    box = chosen("user")
     secret = folder.parent / "secret"
     secret.write_text("")
-    secret.chmod(0o644)
-    assert not box.hides(secret)
+    for mode in (0o644, 0o642):
+        secret.chmod(mode)
+        assert not box.hides(secret)
+    assert not box.hides(folder.parent)         # only to be gone through: to whoever knows a name in it
     secret.chmod(0o640)
     assert box.hides(secret)
     folder.parent.chmod(0o700)
@@ -122,10 +146,12 @@ def test_user_says_what_it_does_not_hide(folder):
 
 @pytest.mark.needs("root")
 def test_user_leaves_nothing_where_all_may_write(folder):
-    box = choose("user")
-    left = [Path(place) / "ringstep-left" for place in ("/tmp", "/var/tmp")]
-    run(box, folder, f"mkdir -p {left[0]}/deep && echo x > {left[1]} && touch written; sleep 999 &")
-    assert (folder / "written").exists() and not any(path.exists() for path in left)
+    box = chosen("user")
+    left = [Path(place) / "ringstep-left" for place in keeper.SHARED if Path(place).is_dir()]
+    left.append(folder.parent.with_name(folder.parent.name[:-1]))       # it begins as the work folder's path does
+    run(box, folder, f"mkdir -p {left[0]}/deep && tee {' '.join(map(str, left[1:]))} </dev/null && touch written; "
+                     "sleep 999 &")
+    assert (folder / "written").exists() and not [path for path in left if path.exists()]
 
 
 @BOTH
@@ -140,6 +166,21 @@ def test_no_network(box, folder):
 
 
 @BOTH
+def test_name_spaces(name, box, folder):
+    """There is nothing that a command shares with us by which it could reach us."""
+    links = [f"/proc/self/ns/{word}" for word in
+             {"bubblewrap": ("ipc", "mnt", "net", "pid", "uts"), "user": ("ipc", "net")}[name]]
+    theirs = run(box, folder, f"readlink {' '.join(links)}")[1].split()
+    assert len(theirs) == len(links) and not {*theirs} & {*map(os.readlink, links)}
+
+
+@ALL
+def test_not_our_session(box, folder):
+    """In ours it could write to our terminal, as if we had typed it. 0 is a session that began outside."""
+    assert run(box, folder, "cut -d ' ' -f 6 /proc/self/stat")[1].strip() not in ("0", str(os.getsid(0)))
+
+
+@BOTH
 def test_sees_no_environment(box, folder, monkeypatch):
     monkeypatch.setenv("TOKEN", "4711")
     assert "4711" not in run(box, folder, "env")[1]
@@ -149,10 +190,12 @@ def test_sees_no_environment(box, folder, monkeypatch):
 @BOTH
 def test_may_nothing(box, folder):
     """No capability, no way to get one by a program that is setuid, no other's process to signal."""
-    output = run(box, folder, "grep -E 'CapPrm|CapEff|NoNewPrivs' /proc/self/status; id -u")[1]
-    assert f"CapPrm:\t{0:016}" in output and f"CapEff:\t{0:016}" in output and "NoNewPrivs:\t1" in output
+    output = run(box, folder, "grep -E 'Cap|NoNewPrivs' /proc/self/status; id -u; id -G")[1]
+    for word in ("CapPrm", "CapEff", "CapAmb"):
+        assert f"{word}:\t{0:016}" in output
+    assert "NoNewPrivs:\t1" in output
     if os.geteuid() == 0:
-        assert int(output.split()[-1]) in users.IDS
+        assert int(output.split()[-2]) in users.IDS and output.split()[-1] == str(box.group)
     assert run(box, folder, f"kill -0 {os.getpid()}")[0] != 0
 
 
@@ -166,6 +209,28 @@ def test_memory(box, folder):
     assert code != 0 and over == "more than 100 MiB of memory"
 
 
+@ALL
+def test_limits_of_the_kernel(name, box, folder):
+    limits = Limits(address_space=3000, processes=50, cpu_seconds=7, file=3)
+    output = run(box, folder, "cat /proc/self/limits", limits=limits)[1]
+    found = dict(re.findall(r"^Max (.+?)  +(\S+ +\S+)", output, re.MULTILINE))
+    wanted = {"address space": 3000 << 20, "cpu time": 7, "file size": 3 << 20, "core file size": 0, "open files": 1024,
+              "locked memory": 1 << 20, "msgqueue size": 0, **({"processes": 50} if name != "none" else {})}
+    assert {word: found[word].split() for word in wanted} == {word: [str(most)] * 2 for word, most in wanted.items()}
+
+
+@BOTH
+@pytest.mark.parametrize("how", [
+    "import subprocess, threading; threading.Thread(target=subprocess.run, args=(['/usr/bin/python3', 'fill'],)).start()",
+    "open('/proc/self/comm', 'wb').write(b') \\xff 1 2'); exec(open('fill').read())"], ids=["thread", "name"])
+def test_memory_that_hides(box, folder, how):
+    """In the child of a thread; behind a name that makes what the kernel says of a process hard to read."""
+    (folder / "fill").write_text("import time; x = bytearray(200 << 20); time.sleep(60)")
+    (folder / "hide").write_text(how)
+    over = run(box, folder, "exec /usr/bin/python3 hide", limits=Limits(memory=100))[2]
+    assert over == "more than 100 MiB of memory"
+
+
 @BOTH
 def test_memory_of_all_together(box, folder):
     fill = "/usr/bin/python3 -c 'import time; x = bytearray(60 << 20); time.sleep(60)'"
@@ -177,15 +242,18 @@ def test_memory_of_all_together(box, folder):
 def test_cpu_time(box, folder):
     code, _, over = run(box, folder, "while :; do :; done", limits=Limits(cpu_seconds=1))
     assert code != 0
-    code, _, over = run(box, folder, "for i in 1 2 3; do (while :; do :; done) & done; wait", limits=Limits(cpu_seconds=2))
+    code, _, over = run(box, folder, "for i in 1 2 3; do (while :; do :; done) & done; wait",
+                        limits=Limits(cpu_seconds=2))
     assert code != 0 or over
+    short = "while :; do sh -c 'i=0; while [ $i -lt 30000 ]; do i=$((i + 1)); done'; done"
+    assert run(box, folder, short, limits=Limits(cpu_seconds=1))[2] == "more than 1 seconds of CPU time"
 
 
 @ALL
 def test_files(box, folder):
     code, output, _ = run(box, folder, "head -c 3M /dev/zero > a; stat -c %s a", limits=Limits(file=2))
     assert str(2 << 20) in output
-    fill = "for i in 1 2 3 4 5; do head -c 1M /dev/zero > f$i; done; sleep 60"
+    fill = "mkdir -p deep/er; for i in 1 2 3 4 5; do head -c 1M /dev/zero > deep/er/f$i; done; sleep 60"
     assert run(box, folder, fill, limits=Limits(file=2, disk=3))[2] == "more than 3 MiB of disk"
 
 
@@ -196,9 +264,15 @@ def test_empty_files(box, folder):
     assert run(box, folder, fill, limits=Limits(disk=1))[2] == "more than 1 MiB of disk"
 
 
+@BOTH
+def test_a_link_costs_nothing(box, folder):
+    (folder / "system").symlink_to("/usr")
+    assert run(box, folder, "sleep 0.5", limits=Limits(disk=3))[::2] == (0, "")
+
+
 @pytest.mark.needs("bubblewrap")
 def test_shared_memory_is_limited(folder):
-    box = choose("bubblewrap")
+    box = chosen("bubblewrap")
     assert run(box, folder, "head -c 80M /dev/zero > $TMPDIR/x")[0] != 0
     assert run(box, folder, "echo > /dev/shm/x")[0] != 0
 
@@ -245,7 +319,8 @@ def test_our_death_ends_all(name, folder):
     """At once, before bwrap has done all its work: the word is among its arguments."""
     word = f"703.{len(name)}"
     program = (f"import sys, time; sys.path.insert(0, '{ROOT}/tools')\nfrom pathlib import Path\n"
-               f"from grading.sandbox import choose\nchoose('{name}').start(['sleep', '{word}'], Path('{folder}'))\ntime.sleep(99)")
+               f"from grading.sandbox import choose\nchoose('{name}').start(['sleep', '{word}'], Path('{folder}'))\n"
+               "time.sleep(99)")
     grader = subprocess.Popen(["/usr/bin/python3", "-c", program])
     try:
         assert wait_until(lambda: processes(word))
@@ -298,6 +373,39 @@ def test_no_two_users_are_the_same(box, folder):
 
 
 @pytest.mark.needs("root")
+@pytest.mark.parametrize("name", [BUBBLEWRAP, "user"])
+def test_ids_are_given_back(box, folder, monkeypatch):
+    """There is one for the group and one for a command, however many have run."""
+    monkeypatch.setattr(users, "IDS", range(users.IDS.stop - 1, users.IDS.stop))
+
+    def can_run() -> bool:
+        try:
+            return run(box, folder, "true")[0] == 0
+        except SandboxError:
+            return False
+    for _ in range(3):
+        assert wait_until(can_run)
+    with pytest.raises(OSError):
+        while True:
+            try:
+                box.start(["true"], folder, cwd="/nowhere")
+            except SandboxError:
+                time.sleep(0.02)
+    assert wait_until(can_run)
+
+
+@pytest.mark.needs("root")
+def test_an_id_that_somebody_has_is_left_alone(monkeypatch):
+    number, lock = users.claim()
+    users.release(lock)
+    root = pwd.getpwuid(0)
+    monkeypatch.setattr(pwd, "getpwuid", {number: root}.__getitem__)
+    another, lock = users.claim()
+    users.release(lock)
+    assert another != number
+
+
+@pytest.mark.needs("root")
 def test_another_submission_is_closed(folder):
     """Of the sandbox user, whose commands see the same files: what one has is nothing for the next."""
     box = choose("user")
@@ -317,9 +425,14 @@ def test_giving_follows_no_link(folder):
     secret.chmod(0o600)
     (folder / "link").symlink_to(secret)
     os.link(secret, folder / "hard")
-    before = secret.stat()
+    place = folder.parent / "place"
+    place.mkdir()
+    (place / "file").write_text("x")
+    (folder / "folder").symlink_to(place)
+    others = (secret, place, place / "file")
+    before = [(path.stat().st_mode, path.stat().st_gid) for path in others]
     users.give(folder, users.IDS.start)
-    assert (secret.stat().st_mode, secret.stat().st_gid) == (before.st_mode, before.st_gid)
+    assert [(path.stat().st_mode, path.stat().st_gid) for path in others] == before
     assert folder.stat().st_gid == users.IDS.start
 
 
@@ -364,10 +477,11 @@ def test_bubblewrap_without_root(folder):
                f"import subprocess, sandbox\nbox = sandbox.choose()\n"
                f"p = box.start(['sh', '-c', 'echo x > made; ls /root /home; id -u; unshare -U true || echo closed'],"
                f" Path('{folder}'), stdout=subprocess.PIPE, text=True)\nprint(p.communicate()[0])\n"
-               f"p = box.start(['/usr/bin/python3', 'bare-bomb.py'], Path('{folder}'), limits=sandbox.Limits(processes=40))\n"
+               f"p = box.start(['/usr/bin/python3', 'bare-bomb.py'], Path('{folder}'),"
+               f" limits=sandbox.Limits(processes=40))\n"
                f"time.sleep(1.5)\nprint('bombs', len(sandbox.base.descendants(p.pid)))\np.kill()\np.wait()")
-    done = subprocess.run(["/usr/bin/python3", "-c", program], user=users.IDS.stop, group=users.IDS.stop, extra_groups=[],
-                          capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["/usr/bin/python3", "-c", program], user=users.IDS.stop, group=users.IDS.stop,
+                          extra_groups=[], capture_output=True, text=True, timeout=60)
     assert "closed" in done.stdout and str(users.IDS.stop) in done.stdout, done.stdout + done.stderr
     assert 20 < int(done.stdout.split("bombs")[1]) <= 45
     assert (folder / "made").exists()

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import struct
 import tarfile
 import zipfile
 from pathlib import Path
@@ -41,6 +42,10 @@ def member(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     return info
 
 
+def with_member(path: Path, name: str, kind: bytes, target: str = "") -> Path:
+    return tarred(path, GOOD, extra=(member(name, kind, target),))
+
+
 @pytest.fixture
 def into(tmp_path) -> Path:
     """Where files are copied to; nothing may be written beside it."""
@@ -53,11 +58,12 @@ def into(tmp_path) -> Path:
 def read(path: Path, into: Path):
     submission = read_submission(path, LAB, into)
     assert all(file.is_file() and not file.is_symlink() for file in submission.files.values())
-    assert sorted(path.relative_to(into).as_posix() for path in into.rglob("*") if path.is_file()) == sorted(submission.files)
+    copied = [path.relative_to(into).as_posix() for path in into.rglob("*") if path.is_file()]
+    assert sorted(copied) == sorted(submission.files)
     return submission
 
 
-PREFIXES = ["", "./", "alice/", "stages/03-syscall-swapgs/", "ringstep-main/stages/03-syscall-swapgs/"]
+PREFIXES = ["", "./", "alice/", "./alice/", "stages/03-syscall-swapgs/", "ringstep-main/stages/03-syscall-swapgs/"]
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -90,17 +96,19 @@ def test_a_name_in_another_folder(tmp_path, into):
 
 
 def test_windows_separators(tmp_path, into):
-    assert len(read(zipped(tmp_path / "x.zip", {"lab\\kernel\\entry.S": "e", "lab\\kernel\\pcr.h": "p"}), into).files) == 2
+    path = zipped(tmp_path / "x.zip", {"lab\\kernel\\entry.S": "e", "lab\\kernel\\pcr.h": "p"})
+    assert len(read(path, into).files) == 2
 
 
 def test_everything_else_is_ignored(tmp_path, into):
     """With one short note; of other stages and of a starter, too, and of a challenge that is not tried."""
     others = {name: "x" for name in ("README.md", "kernel/main.c", "stages/02-gs-pcr/kernel/pcr.h", "kernel/kpti.c",
-                                     "a/b/c/kernel/entry.S", "__MACOSX/kernel/._entry.S", "bad\nname\x1b[2J")}
+                                     "a/b/c/kernel/entry.S", "a/b/stages/03-syscall-swapgs/kernel/pcr.h", "__MACOSX/kernel/._entry.S", "bad\nname\x1b[2J")}
     submission = read(tarred(tmp_path / "x.tar", {**others, **GOOD}), into)
     assert sorted(submission.files) == sorted(GOOD)
     note, = submission.notes
-    assert note.startswith("7 files ignored") and note.endswith("and 4 more") and len(note) < 200
+    assert note.startswith("8 files ignored") and note.endswith("and 5 more")
+    assert note.count(", ") == 3 and len(note) < 200
 
 
 def test_names_in_the_note_are_harmless(tmp_path, into):
@@ -114,7 +122,8 @@ def test_names_in_the_note_are_harmless(tmp_path, into):
 
 def test_links_elsewhere_are_ignored(tmp_path, into):
     """Such as those of build/NN/src in a whole tree."""
-    read(tarred(tmp_path / "x.tar", GOOD, extra=(member("build/03/src/kernel/entry.S", tarfile.SYMTYPE, "/etc/passwd"),)), into)
+    link = member("build/03/src/kernel/entry.S", tarfile.SYMTYPE, "/etc/passwd")
+    read(tarred(tmp_path / "x.tar", GOOD, extra=(link,)), into)
 
 
 def test_challenge(tmp_path, into):
@@ -122,17 +131,29 @@ def test_challenge(tmp_path, into):
     assert sorted(read(write(tmp_path / "x", files), into).files) == sorted(files)
 
 
+def test_folders_that_are_skipped(tmp_path, into):
+    """What was built and what git keeps has copies of the files."""
+    read(write(tmp_path / "x", {**GOOD, "build/kernel/entry.S": "old", ".git/kernel/entry.S": "old"}), into)
+
+
 def test_digest(tmp_path):
-    folders = [tmp_path / name for name in "abc"]
-    one = read_submission(write(tmp_path / "x"), LAB, folders[0])
-    two = read_submission(zipped(tmp_path / "y.zip", {**GOOD, "README": ""}), LAB, folders[1])
-    three = read_submission(write(tmp_path / "z", {**GOOD, "kernel/pcr.h": "other"}), LAB, folders[2])
-    assert digest(one) == digest(two) != digest(three)
+    one, same = write(tmp_path / "x"), zipped(tmp_path / "y.zip", {**GOOD, "README": ""})
+    letter = write(tmp_path / "z", {**GOOD, "kernel/pcr.h": "PCR\n"})
+    swapped = write(tmp_path / "w", {"kernel/entry.S": "pcr\n", "kernel/pcr.h": "entry\n"})
+    digests = [digest(read_submission(path, LAB, tmp_path / f"into{number}"))
+               for number, path in enumerate((one, same, letter, swapped))]
+    assert digests[0] == digests[1] and len(set(digests)) == 3
 
 
 @pytest.mark.parametrize("name", ["alice.zip", "alice.tar.gz", "alice.TGZ", "alice.tar", "alice.txz", "alice"])
 def test_name(name):
     assert name_of(Path("/x") / name) == "alice"
+
+
+def test_name_of_where_one_is(tmp_path, monkeypatch):
+    (tmp_path / "alice").mkdir()
+    monkeypatch.chdir(tmp_path / "alice")
+    assert name_of(Path(".")) == "alice"
 
 
 def symlink_zip(path: Path) -> Path:
@@ -219,9 +240,19 @@ def truncated_list(path: Path) -> Path:
     return path
 
 
+def list_by_zip64(path: Path) -> Path:
+    """One that claims it in the record of a zip64 alone, which counts more."""
+    data = zipped(path, GOOD).read_bytes()
+    at = data.rfind(b"PK\5\6")
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 2, 2, 1 << 32, 0)
+    return bytes_at(path, data[:at] + record + struct.pack("<4sLQL", b"PK\6\7", 0, at, 1) + data[at:])
+
+
+NASTY = "\x1b[2J" + "x" * 300      # a name that a terminal would obey, and that is long
 REFUSED = {
     "nothing": (lambda t: t / "nowhere", "is not there"),
-    "empty folder": (lambda t: write(t / "x", {}) if (t / "x").mkdir() else t / "x", "kernel/entry.S and kernel/pcr.h are not there"),
+    "empty folder": (lambda t: write(t / "x", {}) if (t / "x").mkdir() else t / "x",
+                     "kernel/entry.S and kernel/pcr.h are not there"),
     "missing file": (lambda t: write(t / "x", {"kernel/entry.S": ""}), "kernel/pcr.h is not there"),
     "a text": (lambda t: write(t, {"x.zip": "hello"}) / "x.zip", "neither a folder, nor a zip"),
     "an empty file": (lambda t: write(t, {"x.zip": ""}) / "x.zip", "neither a folder, nor a zip"),
@@ -232,38 +263,49 @@ REFUSED = {
     "zip: link": (lambda t: symlink_zip(t / "x.zip"), "is a symbolic link"),
     "zip: encrypted": (lambda t: encrypted_zip(t / "x.zip"), "is encrypted"),
     "zip: twice": (lambda t: zipped(t / "x.zip", {**GOOD, "a/kernel/entry.S": ""}), "is there twice"),
+    "zip: mixed": (lambda t: zipped(t / "x.zip", {"kernel/entry.S": "", "test/pcr.h": ""}), "kernel/pcr.h is not there"),
     "zip: damaged": (lambda t: damaged(zipped(t / "x.zip", GOOD), 46), "cannot be read"),
     "zip: cut": (lambda t: cut(zipped(t / "x.zip", GOOD), 100), "no list"),
+    "zip: list by zip64": (lambda t: list_by_zip64(t / "x.zip"), "far too long"),
     "zip: list": (lambda t: truncated_list(t / "x.zip"), "far too long"),
     "zip: bomb": (lambda t: zipped(t / "x.zip", {**GOOD, "kernel/entry.S": b" " * (50 << 20)}), "larger than 64 KiB"),
     "zip: NUL in a name": (lambda t: damaged_name(t / "x.zip"), "NUL byte"),
     "tar: ..": (lambda t: tarred(t / "x.tar", {"a/../../kernel/entry.S": "", **GOOD}), "leads out"),
     "tar: absolute": (lambda t: tarred(t / "x.tar", {"/kernel/entry.S": "", **GOOD}), "leads out"),
-    "tar: link": (lambda t: tarred(t / "x.tar", GOOD, extra=(member("kernel/extra.h", tarfile.SYMTYPE, "/etc/passwd"),)),
+    "tar: link": (lambda t: with_member(t / "x.tar", "kernel/extra.h", tarfile.SYMTYPE, "/etc/passwd"),
                   "is a symbolic link"),
-    "tar: link to a folder": (lambda t: tarred(t / "x.tar", GOOD, extra=(member("kernel", tarfile.SYMTYPE, "/etc"),)),
+    "tar: link to a folder": (lambda t: with_member(t / "x.tar", "kernel", tarfile.SYMTYPE, "/etc"),
                               "kernel is a symbolic link"),
-    "tar: hard link": (lambda t: tarred(t / "x.tar", GOOD, extra=(member("a/kernel/extra.h", tarfile.LNKTYPE, "/etc/passwd"),)),
+    "tar: hard link": (lambda t: with_member(t / "x.tar", "a/kernel/extra.h", tarfile.LNKTYPE, "/etc/passwd"),
                        "is a hard link"),
-    "tar: device": (lambda t: tarred(t / "x.tar", GOOD, extra=(member("kernel/extra.h", tarfile.CHRTYPE),)), "is a device"),
-    "tar: pipe": (lambda t: tarred(t / "x.tar", GOOD, extra=(member("kernel/extra.h", tarfile.FIFOTYPE),)), "is a pipe"),
+    "tar: device": (lambda t: with_member(t / "x.tar", "kernel/extra.h", tarfile.CHRTYPE), "is a device"),
+    "tar: pipe": (lambda t: with_member(t / "x.tar", "kernel/extra.h", tarfile.FIFOTYPE), "is a pipe"),
     "tar: sparse": (lambda t: sparse_tar(t / "x.tar"), "is a sparse file"),
     "tar: cut": (lambda t: cut(tarred(t / "x.tar", {"kernel/entry.S": "x" * 5000}), 2000), "cannot be read"),
     "tar: header": (lambda t: huge_header(t / "x.tar"), "cannot be read"),
     "gz: cut": (lambda t: cut(tarred(t / "x.tgz", GOOD, "w:gz"), 60), "cannot be read"),
     "gz: damaged": (lambda t: damaged(tarred(t / "x.tgz", GOOD, "w:gz"), -6), "cannot be read"),
     "gz: no tar": (lambda t: bytes_at(t / "x.gz", gzip.compress(b"hello")), "cannot be read"),
+    "gz: packed twice": (lambda t: bytes_at(t / "x.tgz", gzip.compress(tarred(t / "x", GOOD, "w:gz").read_bytes())),
+                         "cannot be read"),
     "gz: bomb": (lambda t: bytes_at(t / "x.tgz", bomb(gzip.compress)), "unpacks to more than 128 MiB"),
     "xz: bomb": (lambda t: bytes_at(t / "x.txz", bomb(lzma.compress)), "unpacks to more than 128 MiB"),
-    "xz: memory": (lambda t: bytes_at(t / "x.txz", lzma.compress(b"x", filters=[
+    "xz: memory": (lambda t: bytes_at(t / "x.txz", lzma.compress(tarred(t / "x", GOOD).read_bytes(), filters=[
         {"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}])), "cannot be read"),
     "folder: link": (lambda t: with_symlink(t / "x", "kernel/entry.S", "/etc/passwd"), "is a symbolic link"),
     "folder: link to a folder": (lambda t: with_symlink(t / "x", "kernel", "elsewhere"), "kernel is a symbolic link"),
+    "folder: link to another's": (lambda t: with_symlink(t / "x", "a", write(t / "other")),
+                                  "kernel/entry.S is not there"),
     "folder: hard link": (lambda t: with_hard_link(t / "x"), "is a hard link"),
     "folder: pipe": (lambda t: with_pipe(t / "x"), "is a pipe"),
     "NUL byte": (lambda t: write(t / "x", {**GOOD, "kernel/entry.S": "a\0b"}), "holds a NUL byte"),
     "too large": (lambda t: write(t / "x", {**GOOD, "kernel/entry.S": "a" * 65537}), "larger than 64 KiB"),
-    "too many": (lambda t: zipped(t / "x.zip", {f"{number}": "" for number in range(10001)}), "more than 10000 entries"),
+    "long name, leads out": (lambda t: tarred(t / "x.tar", {f"../{NASTY}": ""}), "leads out"),
+    "long name, twice": (lambda t: tarred(t / "x.tar", {**GOOD, f"{NASTY}/kernel/pcr.h": ""}), "is there twice"),
+    "long name, large": (lambda t: tarred(t / "x.tar", {f"{NASTY}/kernel/pcr.h": "a" * 65537}), "larger than"),
+    "long name, link": (lambda t: with_member(t / "x.tar", f"{NASTY}/kernel/pcr.h", tarfile.SYMTYPE, "x"), "link"),
+    "too many": (lambda t: zipped(t / "x.zip", {f"{number}": "" for number in range(10001)}),
+                 "more than 10000 entries"),
 }
 
 
@@ -296,6 +338,31 @@ def test_refused(make, says, tmp_path, into):
 
 def test_largest_that_is_taken(tmp_path, into):
     read(write(tmp_path / "x", {**GOOD, "kernel/entry.S": "a" * 65536}), into)
+
+
+def test_too_many_in_a_folder(tmp_path, into, monkeypatch):
+    monkeypatch.setattr(archives, "MOST_ENTRIES", 2)
+    with pytest.raises(Refused, match="more than 2 entries"):
+        read_submission(write(tmp_path / "x"), LAB, into)
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "tar.gz"])
+def test_no_more_is_read_than_was_asked_for(form, tmp_path):
+    """However large a file is, or unpacks to."""
+    path = tmp_path / f"x.{form}"
+    files = {"kernel/entry.S": "a" * 1000}
+    {"folder": write, "zip": zipped, "tar.gz": lambda *words: tarred(*words, "w:gz")}[form](path, files)
+    assert [entry.read(10) for entry in archives.entries_of(path) if entry.kind == "file"] == [b"a" * 10]
+
+
+@pytest.mark.parametrize("exchange", [lambda path: path.symlink_to("/etc/passwd"), os.mkfifo], ids=["link", "pipe"])
+def test_exchanged_after_the_look(exchange, tmp_path):
+    """A file in a folder that is something else once it is read."""
+    for entry in archives.entries_of(write(tmp_path / "x", {"entry.S": ""})):
+        (tmp_path / "x/entry.S").unlink()
+        exchange(tmp_path / "x/entry.S")
+        with pytest.raises((OSError, Refused)):
+            entry.read(10)
 
 
 def test_large_archive(tmp_path, into, monkeypatch):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import functools
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 from grading.lab import Lab, find_labs, load_lab            # noqa: E402
-from grading.sandbox import SandboxError, choose            # noqa: E402
+from grading.sandbox import Sandbox, SandboxError, choose   # noqa: E402
 from grading.submission import Submission                   # noqa: E402
 from grading.verdicts import Grade, Status                  # noqa: E402
 from grading.work import grade_one                          # noqa: E402
@@ -75,13 +76,18 @@ def solution(lab: Lab, name: str) -> Path:
     return next(stage / name for stage in stages if stage.name[:2] <= lab.number and (stage / name).is_file())
 
 
+@functools.cache
+def sandbox() -> Sandbox:
+    """One for all: each has a user id of its own as long as its process lives, and there are three hundred."""
+    try:
+        return choose("bubblewrap")
+    except SandboxError:
+        return choose("none")
+
+
 def grade(lab: Lab, name: str, files: dict[str, Path], folder: Path, seed: int = 1) -> Grade:
     """In the sandbox, where there is one."""
-    try:
-        sandbox = choose("bubblewrap")
-    except SandboxError:
-        sandbox = choose("none")
-    return grade_one(Submission(name, files), lab, seed, sandbox, folder)
+    return grade_one(Submission(name, files), lab, seed, sandbox(), folder)
 
 
 def with_status(result: Grade, status: Status) -> list[str]:

@@ -88,10 +88,11 @@ def kind_of(mode: int) -> str:
 
 
 def in_folder(folder: Path) -> Iterator[Entry]:
-    """Links are not followed; each file is opened in the folder that was looked into, whatever has become of its path."""
+    """Links are not followed; each file is opened in the folder that was looked into, whatever has become of its
+    path."""
     for path, folders, files, where in os.fwalk(folder, follow_symlinks=False):
         inside = os.path.relpath(path, folder)
-        for name in sorted(files + [name for name in folders if name in SKIPPED]) + sorted(folders):
+        for name in sorted(files) + sorted(folders):
             about = os.stat(name, dir_fd=where, follow_symlinks=False)
             kind = kind_of(about.st_mode)
             if kind == "file" and about.st_nlink > 1:
@@ -114,8 +115,10 @@ def in_zip(file: BinaryIO) -> Iterator[Entry]:
     file.seek(max(0, os.fstat(file.fileno()).st_size - 66000))
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
-    # The module reads the whole list at once, as long as it claims to be.
-    if at < 0 or len(tail) < at + 22 or struct.unpack_from("<I", tail, at + 12)[0] > MOST_DIRECTORY:
+    # The module reads the whole list at once, as long as it claims to be; a zip64 says that in a record before.
+    if at < 0 or len(tail) < at + 22 or struct.unpack_from("<I", tail, at + 12)[0] > MOST_DIRECTORY or (
+            tail[max(0, at - 76):at].startswith(b"PK\6\6") and
+            struct.unpack_from("<Q", tail, at - 36)[0] > MOST_DIRECTORY):
         raise Refused("the zip has no list of its entries, or one that is far too long")
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():

@@ -1,5 +1,5 @@
-# Grades submissions: reads each, has it graded in a process of its own, several at once, and keeps what was found. Neither
-# a submission nor a failure of the grader on it stops the rest. Called by tools/grade.
+# Grades submissions: reads each, has it graded in a process of its own, several at once, and keeps what was found.
+# Neither a submission nor a failure of the grader on it stops the rest. Called by tools/grade.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from .submission import Refused, digest, name_of, read_submission
 from .verdicts import Cause, Grade, Status, Verdict
 
 PATIENCE = 1800         # seconds for one submission: many times what the budgets take on the slowest machine
+POLITE = 10             # seconds for a process to end when it is told to
 PR_SET_PDEATHSIG = 1
 FORK = multiprocessing.get_context("fork")
 
@@ -148,7 +149,7 @@ def end(jobs: list[Job]) -> None:
     for job in jobs:
         job.process.terminate()
     for job in jobs:
-        job.process.join(10)
+        job.process.join(POLITE)
         if job.process.is_alive():
             job.process.kill()
             job.process.join()
@@ -161,7 +162,8 @@ def without_grade(campaign: Campaign, name: str, cause: Cause, message: str) -> 
 
 
 def grader_failed(campaign: Campaign, name: str, message: str) -> Grade:
-    return without_grade(campaign, name, Cause.GRADER, f"this says nothing of the submission; grade it again. {message}")
+    return without_grade(campaign, name, Cause.GRADER,
+                         f"this says nothing of the submission; grade it again. {message}")
 
 
 def save(job: Job, grade: Grade, key: str) -> None:

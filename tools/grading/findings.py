@@ -137,7 +137,9 @@ class Entry:
     def outside(self, now: Moment, check: str = "") -> None:
         """In ring 3 again: whose GS is it?"""
         if now["gs_base"] != self.user["gs_base"]:
-            self.failed(check, f"the program runs with GS base {gs_name(now['gs_base'], self.pcr)}, which is not its own")
+            self.failed(check, f"the program runs with GS base {gs_name(now['gs_base'], self.pcr)}, "
+                               "which is not its own")
         elif now["kernel_gs_base"] != self.pcr:
-            self.failed(check, f"while the program runs, IA32_KERNEL_GS_BASE is {gs_name(now['kernel_gs_base'], self.pcr)}")
+            self.failed(check, "while the program runs, IA32_KERNEL_GS_BASE is "
+                               f"{gs_name(now['kernel_gs_base'], self.pcr)}")
         self.target.set(gs_base=self.user["gs_base"], kernel_gs_base=self.pcr)

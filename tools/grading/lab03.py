@@ -107,8 +107,8 @@ class Call:
             self.returned_by_frame = True
             self.frame = self.target["rdi"]
             if now["rflags"] & IF:
-                self.bench.failed("window", "user_return() was called with IF=1: what it decides can be overtaken by an "
-                                            "interrupt before the program runs", now.address)
+                self.bench.failed("window", "user_return() was called with IF=1: what it decides can be overtaken by "
+                                            "an interrupt before the program runs", now.address)
 
     def came_back(self, now: Moment) -> None:
         if self.function == "syscall_dispatch":
@@ -129,8 +129,8 @@ class Call:
             self.bench.failed("exit-result", f"syscall_dispatch() returned {self.result:#x}, and the program found "
                                              f"{now['rax']:#x} in RAX")
         if not self.returned_by_frame:
-            self.bench.failed("exit-registers", "user_return() was not called: nobody has looked at the frame before the "
-                                                "program went on")
+            self.bench.failed("exit-registers", "user_return() was not called: nobody has looked at the frame before "
+                                                "the program went on")
         else:
             self.registers(now)
         self.entry.outside(now, "exit-gs")

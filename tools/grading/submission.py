@@ -69,7 +69,7 @@ def collect(path: Path, lab: Lab) -> tuple[dict[str, bytes], list[str]]:
         ignored += [origin for origins in plain.values() for origin, _ in origins]
     counted = {name: once(name, origins) for name, origins in (found or plain).items()}
     chosen = [one for one in lab.challenges if f"challenges/{one.id}" in counted]
-    counting = {*lab.files, *(f"challenges/{one.id}" for one in chosen), *(name for one in chosen for name in one.files)}
+    counting = {*lab.files, *(name for one in chosen for name in (f"challenges/{one.id}", *one.files))}
     ignored += [origin for name, (origin, _) in counted.items() if name not in counting]
     return {name: data for name, (_, data) in counted.items() if name in counting}, ignored
 
@@ -131,7 +131,8 @@ def refuse_link(entry: Entry, parts: list[str], lab: Lab) -> None:
     """What is no plain file is refused where a file of the lab is wanted, or the folder of one."""
     for name in names_of(lab):
         top, _, last = name.partition("/")
-        if name in (place(parts, lab), plain_place(parts, lab)) or (parts[-1] == top and place([*parts, last], lab) == name):
+        its_folder = parts[-1] == top and place([*parts, last], lab) == name
+        if name in (place(parts, lab), plain_place(parts, lab)) or its_folder:
             raise Refused(f"{show(entry.name)} is {entry.kind}; hand in a plain file")
 
 

@@ -1,5 +1,5 @@
-# A class at a glance: a table of all submissions and checks, as CSV for a spreadsheet and as one HTML page that needs no
-# other file. Called by tools/grade. SPDX-License-Identifier: MIT
+# A class at a glance: a table of all submissions and checks, as CSV for a spreadsheet and as one HTML page that needs
+# no other file. Called by tools/grade. SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import csv
@@ -15,8 +15,10 @@ MARKS = {Status.PASSED: "✓", Status.FAILED: "✗", Status.NOT_REACHED: "–", 
 STYLE = """
 body { font: 14px/1.4 sans-serif; margin: 2em; color: #222; background: #fff }
 table { border-collapse: collapse } th, td { border: 1px solid #bbb; padding: .2em .5em; text-align: center }
-th:first-child, td:first-child, td:last-child { text-align: left } thead th { background: #eee; position: sticky; top: 0 }
-.passed { background: #d9f2d9 } .failed { background: #f8d3d0 } .reached { background: #eee } .here { background: #fdf3c8 }
+th:first-child, td:first-child, td:last-child { text-align: left }
+thead th { background: #eee; position: sticky; top: 0 }
+.passed { background: #d9f2d9 } .failed { background: #f8d3d0 }
+.reached { background: #eee } .here { background: #fdf3c8 }
 pre { white-space: pre-wrap; margin: .3em 0; max-width: 60em } tfoot td { background: #f6f6f6 }
 """
 
@@ -55,8 +57,8 @@ def as_csv(lab: Lab, grades: list[Grade]) -> str:
 
 def as_html(lab: Lab, grades: list[Grade]) -> str:
     checks = checks_of(lab, grades)
-    head = "".join(f'<th scope="col" title="{escape(lab.check(name).title)}">{escape(name)}<br>{lab.check(name).points}</th>'
-                   for name in checks)
+    head = "".join(f'<th scope="col" title="{escape(lab.check(name).title)}">'
+                   f"{escape(name)}<br>{lab.check(name).points}</th>" for name in checks)
     passed = [sum(verdict.check.id == name and verdict.status is Status.PASSED for grade in grades
                   for verdict in grade.verdicts) for name in checks]
     foot = "".join(f"<td>{number}</td>" for number in passed)
@@ -64,8 +66,10 @@ def as_html(lab: Lab, grades: list[Grade]) -> str:
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head><body>
 <h1>{escape(title)}</h1>
-<p>{len(grades)} submissions. ✓ passed, ✗ failed, – not reached, ? not observable here; what was seen unfolds at the end of a row.</p>
-<table><thead><tr><th scope="col">submission</th><th scope="col">points</th>{head}<th scope="col">what was seen</th></tr></thead>
+<p>{len(grades)} submissions. ✓ passed, ✗ failed, – not reached, ? not observable here; what was seen unfolds at the end
+of a row.</p>
+<table><thead>
+<tr><th scope="col">submission</th><th scope="col">points</th>{head}<th scope="col">what was seen</th></tr></thead>
 <tbody>
 {"".join(row(grade, checks) for grade in grades)}</tbody>
 <tfoot><tr><td>passed</td><td></td>{foot}<td></td></tr></tfoot></table></body></html>

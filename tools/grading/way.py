@@ -44,9 +44,9 @@ def moment(target: Target, returned: bool = False) -> Moment:
 
 def follow(target: Target, until: Callable[[Moment], bool], begin_c: Callable[[Moment], bool | None] = lambda _: None,
            most: int = MOST_STEPS) -> Iterator[Moment]:
-    """Yields every moment from the present one on, until one of which `until` says so; that is the last one. A function
-    in C is entered as far as its first instruction, which is a moment too; `begin_c` may then change the machine, and if
-    it says True the function is not executed but returns at once."""
+    """Yields every moment from the present one on, until one of which `until` says so; that is the last one. A
+    function in C is entered as far as its first instruction, which is a moment too; `begin_c` may then change the
+    machine, and if it says True the function is not executed but returns at once."""
     now = moment(target)
     yield now
     for _ in range(most):
@@ -58,7 +58,8 @@ def follow(target: Target, until: Callable[[Moment], bool], begin_c: Callable[[M
             target.gdb_step()
             now = moment(target)
         yield now
-    raise Ended(Cause.OUT_OF_BUDGET, f"the way was not at its end after {most} steps, at {target.code.describe(now.address)}")
+    raise Ended(Cause.OUT_OF_BUDGET,
+                f"the way was not at its end after {most} steps, at {target.code.describe(now.address)}")
 
 
 def skip_c(target: Target) -> Moment:

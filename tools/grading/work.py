@@ -64,7 +64,8 @@ class Bench:
         if not elf.exists():
             partial = elf.with_suffix(f".{os.getpid()}-{id(self)}")
             subprocess.run(["gcc", "-nostdlib", "-static", "-no-pie", "-masm=intel", "-Wl,--build-id=none",
-                            "-Wl,-z,noexecstack", "-Wl,-Ttext-segment=0x10000000000", "-o", str(partial), str(source)], check=True)
+                            "-Wl,-z,noexecstack", "-Wl,-Ttext-segment=0x10000000000", "-o", str(partial), str(source)],
+                           check=True)
             partial.rename(elf)
         return Program(elf)
 
@@ -123,7 +124,8 @@ class Bench:
         self.endings.append(ended)
 
     def sections(self, *sections) -> None:
-        """Runs parts of a lab's checks one after the other; where one run ends early the next part still has its own."""
+        """Runs parts of a lab's checks one after the other; where one run ends early the next part still has its
+        own."""
         for section in sections:
             try:
                 section(self)

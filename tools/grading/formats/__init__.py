@@ -8,8 +8,8 @@ from ..verdicts import Grade
 
 # The module, the ending of a file, and whether it can hold several submissions.
 FORMATS = {"text": ("text", "txt", True), "json": ("as_json", "json", True), "junit": ("junit", "xml", True),
-           "gradescope": ("gradescope", "gradescope.json", False), "classroom50": ("classroom50", "classroom50.json", False),
-           "tap": ("tap", "tap", True)}
+           "gradescope": ("gradescope", "gradescope.json", False),
+           "classroom50": ("classroom50", "classroom50.json", False), "tap": ("tap", "tap", True)}
 
 
 def ending_of(name: str) -> str:

@@ -18,23 +18,26 @@ def render(grades: list[Grade]) -> str:
 
 
 def to_dict(grade: Grade) -> dict[str, Any]:
-    return {"schema": VERSION, "submission": grade.submission, "lab": grade.lab, "title": grade.title, "seed": grade.seed,
-            "points": grade.points, "max_points": grade.max_points, "cause": grade.cause.value if grade.cause else None,
-            "message": grade.message, "notes": grade.notes, "seconds": round(grade.seconds, 3),
-            "instructions": grade.instructions, "verdicts": [verdict_to_dict(verdict) for verdict in grade.verdicts]}
+    return {"schema": VERSION, "submission": grade.submission, "lab": grade.lab, "title": grade.title,
+            "seed": grade.seed, "points": grade.points, "max_points": grade.max_points,
+            "cause": grade.cause.value if grade.cause else None, "message": grade.message, "notes": grade.notes,
+            "seconds": round(grade.seconds, 3), "instructions": grade.instructions,
+            "verdicts": [verdict_to_dict(verdict) for verdict in grade.verdicts]}
 
 
 def verdict_to_dict(verdict: Verdict) -> dict[str, Any]:
     check = verdict.check
     return {"check": check.id, "title": check.title, "status": verdict.status.value,
-            "cause": verdict.cause.value if verdict.cause else None, "points": verdict.points, "max_points": check.points,
-            "seen": verdict.seen, "where": verdict.where, "emulator": verdict.emulator, "why": check.why,
-            "hint": check.hint, "page": check.page, "needs": list(check.needs), "challenge": check.challenge}
+            "cause": verdict.cause.value if verdict.cause else None, "points": verdict.points,
+            "max_points": check.points, "seen": verdict.seen, "where": verdict.where, "emulator": verdict.emulator,
+            "why": check.why, "hint": check.hint, "page": check.page, "needs": list(check.needs),
+            "challenge": check.challenge}
 
 
 def from_dict(data: dict[str, Any], lab: Lab) -> Grade:
-    verdicts = [Verdict(lab.check(each["check"]), Status(each["status"]), Cause(each["cause"]) if each["cause"] else None,
-                        each["seen"], each["where"], each["emulator"]) for each in data["verdicts"]]
+    verdicts = [Verdict(lab.check(each["check"]), Status(each["status"]),
+                        Cause(each["cause"]) if each["cause"] else None, each["seen"], each["where"], each["emulator"])
+                for each in data["verdicts"]]
     return Grade(data["submission"], data["lab"], data["title"], data["seed"], verdicts,
                  Cause(data["cause"]) if data["cause"] else None, data["message"], data["notes"], data["seconds"],
                  data["instructions"])

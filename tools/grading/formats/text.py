@@ -26,8 +26,8 @@ def render_one(grade: Grade) -> str:
             part = verdict.check.challenge
             lines += ["", f"== Challenge {part} =="]
         lines += render_verdict(verdict)
-    took = f" ({grade.seconds:.1f} s, {grade.instructions / 1e6:.0f} million guest instructions)" if grade.seconds else ""
-    return "\n".join([*lines, f"Score: {grade.points}/{grade.max_points}{took}"])
+    figures = f" ({grade.seconds:.1f} s, {grade.instructions / 1e6:.0f} million guest instructions)"
+    return "\n".join([*lines, f"Score: {grade.points}/{grade.max_points}{figures if grade.seconds else ''}"])
 
 
 def render_verdict(verdict: Verdict) -> list[str]:

@@ -39,8 +39,8 @@ class Limits:
                    f"--fsize={self.file * MIB}", "--core=0", "--nofile=1024", "--memlock=1048576", "--msgqueue=0"]
         return prlimit + ([f"--nproc={self.processes}"] if with_processes else []) + ["--"]
 
-# A command begins when it has said that it is about to, and was told to go on. If we die before all around it has arranged
-# to die with us (bwrap does that in several processes, one after the other), nobody answers, and it ends.
+# A command begins when it has said that it is about to, and was told to go on. If we die before all around it has
+# arranged to die with us (bwrap does that in several processes, one after the other), nobody answers, and it ends.
 GATE = 'echo >&{said}; read -r <&{told} || exit 125; exec {said}>&- {told}<&-; exec "$@"'
 
 
@@ -94,8 +94,8 @@ class Sandbox:
             users.give(folder, self.group)
         (listen, said), (told, tell) = os.pipe(), os.pipe()
         gate = ["bash", "-c", GATE.format(said=said, told=told), "gate"]
-        wrapped = self.command([*gate, *map(os.fspath, command)], folder, tuple(path.resolve() for path in read), limits,
-                               user)
+        wrapped = self.command([*gate, *map(os.fspath, command)], folder, tuple(path.resolve() for path in read),
+                               limits, user)
         options = {"stdin": subprocess.DEVNULL, "cwd": folder, "umask": 0o002, **self.options(), **popen}
         options["env"] = {**ENVIRONMENT, "TMPDIR": self.temporary(folder), **(popen.get("env") or {})}
         options["pass_fds"] = (*popen.get("pass_fds", ()), said, told)

@@ -20,7 +20,8 @@ ADVICE = """\
 bubblewrap cannot be used here: {why}.
 A submission's code would run without a sandbox, so nothing is graded. What can be done:
   - install it (Debian, Ubuntu: apt-get install bubblewrap; Fedora: dnf install bubblewrap; Arch: pacman -S bubblewrap),
-    and let users make name spaces (sysctl kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0);
+    and let users make name spaces (sysctl kernel.unprivileged_userns_clone=1 or \
+kernel.apparmor_restrict_unprivileged_userns=0);
   - in a container that forbids it: --sandbox user, as root, which runs the code as an unprivileged user with limits;
   - for what you have written yourself: --no-sandbox."""
 

@@ -42,7 +42,7 @@ def clean(user: int, work: str) -> None:
     for place in SHARED:
         try:
             for entry in list(os.scandir(place)):
-                if entry.stat(follow_symlinks=False).st_uid != user or work.startswith(entry.path):
+                if entry.stat(follow_symlinks=False).st_uid != user or f"{work}/".startswith(f"{entry.path}/"):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from . import users
 from .base import Limits, Sandbox, Sandboxed
@@ -36,13 +37,17 @@ class UnprivilegedUser(Sandbox):
 
     def hides(self, path: Path) -> bool:
         """Asked of the kernel, by one who has become such a user."""
-        program = "import os, sys; sys.exit(os.access(sys.argv[1], os.R_OK) or os.access(sys.argv[1], os.W_OK))"
+        # X_OK: through a folder that cannot be read, what lies in it can be reached by its name.
+        program = "import os, sys; sys.exit(any(os.access(sys.argv[1], how) for how in (os.R_OK, os.W_OK, os.X_OK)))"
         done = subprocess.run([sys.executable, "-I", "-S", "-c", program, path.resolve()], user=users.IDS.start,
                               group=self.group, extra_groups=[], cwd="/", stdin=subprocess.DEVNULL)
         return done.returncode == 0
 
     def temporary(self, folder: Path) -> str:
         return str(folder)
+
+    def options(self) -> dict[str, Any]:
+        return {"start_new_session": True}      # in ours it could write to our terminal, as if we had typed it
 
     def command(self, command: list[str], folder: Path, read: tuple[Path, ...], limits: Limits,
                 user: int | None) -> list[str]:

@@ -49,8 +49,8 @@ def release(lock: int | None) -> None:
 
 
 def give(folder: Path, group: int) -> None:
-    """Lets a group write in a folder and all that we own in it, and nobody else look. What lies there may be a student's, so no link is
-    followed; a file with a second name is left alone, for that name may be anywhere."""
+    """Lets a group write in a folder and all that we own in it, and nobody else look. What lies there may be a
+    student's, so no link is followed; a file with a second name is left alone, for that name may be anywhere."""
     for _, folders, files, where in os.fwalk(folder, follow_symlinks=False):
         os.chown(where, -1, group)
         os.fchmod(where, os.fstat(where).st_mode & 0o7770 | 0o770)
