@@ -1,6 +1,7 @@
 # A class at once, with a made-up grader: many submissions, one of which crashes it, one that kills it, one that is
 # refused; interrupted and gone on with; and what tools/grade says to a person.
-# Seen to fail: with the child's exception let through, with the key left out of kept(), and without end().
+# Seen to fail: with the child's exception let through, with the key or the grader's failures left out of kept(), with
+# each part left out of the key, without end() or check_secrets(). Without PATIENCE, test_late_ones_are_ended went on.
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 # Each form in which a grade is told, against what its readers expect: schemas, other people's parsers, and the words.
-# Seen to fail: with a status left out of a format, and with clean() taken away. SPDX-License-Identifier: MIT
+# Seen to fail: with each status left out of each format that tells it apart, and with clean() taken away, altogether
+# and from each of its callers. SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 import csv
@@ -28,7 +29,8 @@ def grade(kind: str, name: str = "alice") -> Grade:
     if kind == "refused":
         result.cause, result.message = Cause.REFUSED, "kernel/pcr.h is not there"
     elif kind == "no build":
-        result.cause, result.message = Cause.NO_BUILD, "entry.S:1: Error: \x1b[1mno such\x1b[m <b>'x\x07\x00'</b> ]]>\nok 9"
+        result.cause = Cause.NO_BUILD
+        result.message = "entry.S:1: Error: \x1b[1mno such\x1b[m <b>'x\x07\x00'</b> ]]>\nok 9"
     elif kind == "grader":
         result.cause, result.message = Cause.GRADER, "KeyError"
     elif kind == "challenge":
